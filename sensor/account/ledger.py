@@ -1,0 +1,296 @@
+"""Who sent how much to whom: clients, their contacts, and the services of each contact.
+
+1. Every flow counts for one service row; a service belongs to one contact, a contact to one client.
+2. A contact is one (client, client address, remote address); each client has two more: `local`, for talk that
+   reaches no destination, and `other`, into which evicted contacts are merged. So totals always add up.
+3. A client that opens too many contacts loses its own coldest ones. When the whole table is full, the client
+   with the most contacts loses. When the client table is full, clients that never got an answer from a
+   destination go first; one that did stays until it was quiet for `KNOWN_FOR`. Newcomers without room are
+   counted under the client "other".
+4. Rows that were evicted are used again only after `release`, when flows and detectors have let go of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensor.account.columns import Meter, Moved, Rows, Tally
+from sensor.account.flows import SENT, Collected
+from sensor.account.locality import Ends
+from sensor.account.tables import ClientRow, Contacts, Services
+from sensor.base.addresses import address_text, mac_text
+from sensor.base.times import SECOND
+from sensor.model.activity import Activity, Contact
+from sensor.model.client import Totals
+from sensor.model.destination import Place
+from sensor.model.flow import FlowKey
+
+MAX_NEW_CONTACTS = 2000
+"""Contacts that one client may open in one second; flows beyond that count for its `other`."""
+
+MAX_NEW_CLIENTS = 200
+"""Clients that may appear in one second; those beyond that count for the client "other"."""
+
+KNOWN_FOR = 86_400 * SECOND
+"""A client that got answers from destinations is kept this long after its last packet."""
+
+EVICTED_AT_ONCE = 16
+"""One part in so many of a full table is evicted together, because finding the coldest costs a pass."""
+
+
+UNSETTLED = Place()
+"""The place of a contact that was just opened, until the pipeline looked it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of the tables."""
+
+    clients: int = 1000
+    contacts: int = 40_000
+    contacts_per_client: int = 4000
+
+
+@dataclass(slots=True)
+class LedgerStats:
+    """What had no room."""
+
+    evicted_clients: int = 0
+    """Clients merged into "other" because the table was full."""
+    evicted_contacts: int = 0
+    """Contacts merged into their client's `other`."""
+    refused_contacts: int = 0
+    """Flows that went straight to `other` because their client opened too many contacts in one second."""
+    refused_clients: int = 0
+    """Flows that went straight to the client "other"."""
+
+
+class Ledger:
+    """Totals and rates per client, contact and service."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.stats = LedgerStats()
+        self.opened: list[Contact] = []
+        """Contacts that are new since the last `release`."""
+        self.forgotten: list[int] = []
+        """Rows of contacts that were evicted since then."""
+        self.overflow = False
+        """The client table was full since then."""
+        self.clients: dict[bytes, ClientRow] = {}
+        self.client_totals = Tally()
+        self.client_meter = Meter()
+        self.contacts = Contacts()
+        self.services = Services()
+        self._by_row: dict[int, ClientRow] = {}
+        self._by_id: dict[str, ClientRow] = {}
+        self._free_clients: list[int] = []
+        self._fresh_clients = (0, 0)
+        self._touched: list[Rows] = []
+        self.retired_countries: dict[tuple[str, str | None], int] = {}
+        """Bytes sent by (client id, country) of contacts that were evicted."""
+        self._other = self._add_client(b"", None, None, "other")
+
+    def assign(self, key: FlowKey, ends: Ends, time: int) -> int:
+        """The service row of a new flow."""
+        client = self._client(ends, time)
+        client.see(ends.client)
+        port = key.destination_port if ends.sent else key.source_port
+        contact = client.local if ends.remote is None else self._contact(client, ends.client, ends.remote, time)
+        return self.services.row(contact, key.protocol, port)
+
+    def post(self, moved: Collected) -> None:
+        """Adds what flows moved to services, contacts and clients."""
+        if not len(moved.slots):
+            return
+        service = self.services.current(moved.service)
+        sent = moved.side == SENT
+        out = Moved(np.where(sent, moved.bytes, 0), np.where(sent, moved.packets, 0))
+        back = Moved(moved.bytes - out.bytes, moved.packets - out.packets)
+        contact = self.services.contact[service]
+        client = self.contacts.client[contact]
+        self.services.totals.add(service, out, back, moved.first, moved.last)
+        self.contacts.totals.add(contact, out, back, moved.first, moved.last)
+        self.contacts.second.add(contact, out, back, moved.first, moved.last)
+        self.client_totals.add(client, out, back, moved.first, moved.last)
+        self._touched.append(contact)
+
+    def close(self, until: int) -> Activity:
+        """Ends the second at `until` ns: what its contacts moved, by ascending row."""
+        touched = np.unique(np.concatenate(self._touched)) if self._touched else np.empty(0, np.int64)
+        self._touched.clear()
+        second = self.contacts.second
+        sent, received = second.sent_bytes[touched], second.received_bytes[touched]
+        self._meter_clients(touched, sent, received, until)
+        self.contacts.meter.add(touched, sent, received, until)
+        moved = second.sent_packets[touched] + second.received_packets[touched] > 0
+        rows = touched[self.contacts.is_destination[touched] & moved]
+        activity = Activity(
+            until,
+            rows,
+            second.sent_bytes[rows],
+            second.received_bytes[rows],
+            second.sent_packets[rows],
+            second.received_packets[rows],
+            second.first_seen[rows],
+            second.last_seen[rows],
+        )
+        second.clear(touched)
+        return activity
+
+    def release(self) -> None:
+        """Rows evicted so far may be used again: flows and detectors know that they are gone."""
+        self.opened.clear()
+        self.forgotten.clear()
+        self.overflow = False
+        self.services.release()
+        self.contacts.release()
+
+    def find(self, client: bytes, remote: bytes) -> list[Contact]:
+        """The contacts of a client (by MAC or address) with one remote address, over all of its own addresses."""
+        row = self.clients.get(client)
+        return [self.contacts.entry(at) for at in row.remotes.get(remote, {}).values()] if row else []
+
+    def by_id(self, identity: str) -> ClientRow | None:
+        """The client of that id."""
+        return self._by_id.get(identity)
+
+    def key(self, contact: Contact) -> bytes:
+        """What its client is keyed by: the MAC, or the address where the link carries none."""
+        return self._by_row[int(self.contacts.client[contact.row])].key
+
+    def totals(self, client: ClientRow) -> tuple[Totals, Totals, Totals]:
+        """(all, local, other) of a client."""
+        contacts = self.contacts.totals
+        return self.client_totals.totals(client.row), contacts.totals(client.local), contacts.totals(client.other)
+
+    def _meter_clients(self, touched: Rows, sent: Rows, received: Rows, until: int) -> None:
+        clients, at = np.unique(self.contacts.client[touched], return_inverse=True)
+        out, back = np.zeros(len(clients), np.int64), np.zeros(len(clients), np.int64)
+        np.add.at(out, at, sent)
+        np.add.at(back, at, received)
+        self.client_meter.add(clients, out, back, until)
+
+    def _client(self, ends: Ends, time: int) -> ClientRow:
+        key = ends.mac or ends.client
+        client = self.clients.get(key)
+        if client is not None:
+            return client
+        if not self._room_for_client(time):
+            self.stats.refused_clients += 1
+            return self._other
+        identity = mac_text(ends.mac) if ends.mac else address_text(ends.client)
+        return self._add_client(key, ends.mac, time, identity)
+
+    def _room_for_client(self, time: int) -> bool:
+        second, count = self._fresh_clients
+        if time // SECOND != second:
+            second, count = time // SECOND, 0
+        if len(self.clients) > self.limits.clients:
+            self.overflow = True
+            self._evict_clients(time)
+        if count >= MAX_NEW_CLIENTS or len(self.clients) > self.limits.clients:
+            self.overflow = True
+            return False
+        self._fresh_clients = (second, count + 1)
+        return True
+
+    def _add_client(self, key: bytes, mac: bytes | None, time: int | None, identity: str) -> ClientRow:
+        row = self._free_clients.pop() if self._free_clients else len(self._by_row)
+        self.client_totals.reserve(row)
+        self.client_meter.reserve(row)
+        local = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
+        other = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
+        client = ClientRow(row, key, identity, mac, local, other)
+        self.client_totals.last_seen[row] = time or 0
+        self.clients[key] = client
+        self._by_row[row] = client
+        self._by_id[identity] = client
+        return client
+
+    def _evict_clients(self, time: int) -> None:
+        """The coldest of the clients that nothing ever answered, and of those that were quiet for long."""
+        last = self.client_totals.last_seen
+        candidates = [
+            client
+            for client in self.clients.values()
+            if client is not self._other and (time - int(last[client.row]) > KNOWN_FOR or not self._answered(client))
+        ]
+        candidates.sort(key=lambda client: int(last[client.row]))
+        for client in candidates[: max(1, self.limits.clients // EVICTED_AT_ONCE)]:
+            self._evict_client(client)
+
+    def _answered(self, client: ClientRow) -> bool:
+        received = self.contacts.totals.received_packets
+        return bool(received[client.other]) or any(
+            received[row] for rows in client.remotes.values() for row in rows.values()
+        )
+
+    def _evict_client(self, client: ClientRow) -> None:
+        self.stats.evicted_clients += 1
+        self._evict_contacts(client, [row for rows in client.remotes.values() for row in rows.values()])
+        for mine, theirs in ((client.local, self._other.local), (client.other, self._other.other)):
+            self._retire(mine, theirs)
+        self.client_totals.merge(np.array([client.row]), self._other.row)
+        self.client_meter.clear(client.row)
+        for (identity, country), sent in list(self.retired_countries.items()):
+            if identity == client.id:
+                del self.retired_countries[identity, country]
+                self._retire_country("other", country, sent)
+        del self.clients[client.key]
+        del self._by_row[client.row]
+        del self._by_id[client.id]
+        self._free_clients.append(client.row)
+
+    def _contact(self, client: ClientRow, address: bytes, remote: bytes, time: int) -> int:
+        rows = client.remotes.get(remote)
+        row = rows.get(address) if rows else None
+        if row is not None:
+            return row
+        if client is self._other:
+            return client.other
+        if not client.may_open(time // SECOND, MAX_NEW_CONTACTS):
+            self.stats.refused_contacts += 1
+            return client.other
+        if client.count >= self.limits.contacts_per_client:
+            self._evict_coldest(client)
+        elif self.contacts.destinations >= self.limits.contacts:
+            self._evict_coldest(max(self.clients.values(), key=lambda each: each.count))
+        contact = Contact(0, client.id, address, remote, UNSETTLED)
+        row = self.contacts.open(client.row, contact, is_destination=True)
+        self.contacts.totals.last_seen[row] = time
+        client.remotes.setdefault(remote, {})[address] = row
+        client.count += 1
+        self.opened.append(contact)
+        return row
+
+    def _evict_coldest(self, client: ClientRow) -> None:
+        rows = np.array([row for rows in client.remotes.values() for row in rows.values()], np.int64)
+        share = max(1, len(rows) // EVICTED_AT_ONCE)
+        order = np.argsort(self.contacts.totals.last_seen[rows], kind="stable")
+        self._evict_contacts(client, rows[order[:share]].tolist())
+
+    def _evict_contacts(self, client: ClientRow, rows: list[int]) -> None:
+        self.stats.evicted_contacts += len(rows)
+        for row in rows:
+            contact = self.contacts.entry(row)
+            sent = int(self.contacts.totals.sent_bytes[row])
+            self._retire_country(client.id, contact.place.country, sent)
+            per_address = client.remotes[contact.address]
+            del per_address[contact.client_address]
+            if not per_address:
+                del client.remotes[contact.address]
+            client.count -= 1
+            self.forgotten.append(row)
+            self._retire(row, client.other)
+
+    def _retire(self, row: int, into: int) -> None:
+        """Merges a contact and its services into another contact."""
+        rest = self.services.row(into, 0, 0)
+        self.services.retire(row, rest)
+        self.contacts.retire(row, into)
+        self._touched.append(np.array([into]))
+
+    def _retire_country(self, identity: str, country: str | None, sent: int) -> None:
+        key = (identity, country)
+        self.retired_countries[key] = self.retired_countries.get(key, 0) + sent

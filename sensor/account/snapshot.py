@@ -1,0 +1,102 @@
+"""What the ledger holds at one moment, as values for others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+import numpy as np
+
+from sensor.account.columns import Rows
+from sensor.account.ledger import Ledger
+from sensor.account.tables import ClientRow
+from sensor.base.addresses import address_text, mac_text
+from sensor.model.client import Client
+from sensor.model.destination import Destination, Service
+
+Describe = Callable[[bytes | None], tuple[str | None, str | None]]
+"""MAC -> (vendor, name)."""
+
+
+def clients(ledger: Ledger, now: int, describe: Describe) -> list[Client]:
+    """All clients that counted something, with rates at `now`; "other" only when it did."""
+    rows = [row for row in ledger.clients.values() if ledger.client_totals.moved(row.row)]
+    return [client(ledger, row, now, describe) for row in rows]
+
+
+def client(ledger: Ledger, row: ClientRow, now: int, describe: Describe) -> Client:
+    """One client."""
+    vendor, name = describe(row.mac)
+    totals, local, other = ledger.totals(row)
+    return Client(
+        row.id,
+        mac_text(row.mac) if row.mac else None,
+        tuple(address_text(address) for address in row.addresses),
+        vendor,
+        name,
+        totals,
+        local,
+        other,
+        ledger.client_meter.rates(row.row, now),
+    )
+
+
+class Destinations(Sequence[Destination]):
+    """Destinations by bytes, most first; each is made only when it is looked at, so that a page can stop early."""
+
+    def __init__(self, ledger: Ledger, now: int, client_id: str | None = None) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._rows = _ranked(ledger, _rows(ledger, client_id))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Destination: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Destination]: ...
+    def __getitem__(self, index: int | slice) -> Destination | list[Destination]:
+        if isinstance(index, slice):
+            return [self._destination(int(row)) for row in self._rows[index]]
+        return self._destination(int(self._rows[index]))
+
+    def __iter__(self) -> Iterator[Destination]:
+        return (self._destination(int(row)) for row in self._rows)
+
+    def _destination(self, row: int) -> Destination:
+        contacts, services = self._ledger.contacts, self._ledger.services
+        contact = contacts.entry(row)
+        return Destination(
+            contact.client,
+            address_text(contact.client_address),
+            address_text(contact.address),
+            tuple(contact.names),
+            contact.place,
+            contacts.totals.totals(row),
+            contacts.meter.rates(row, self._now),
+            tuple(Service(protocol, port, services.totals.totals(at)) for protocol, port, at in services.of(row)),
+        )
+
+
+def country_sent(ledger: Ledger) -> dict[tuple[str, str | None], int]:
+    """(client id, country) -> bytes sent to destinations there, evicted ones included."""
+    sums = dict(ledger.retired_countries)
+    sent = ledger.contacts.totals.sent_bytes
+    for row in _rows(ledger, None).tolist():
+        contact = ledger.contacts.entry(row)
+        key = (contact.client, contact.place.country)
+        sums[key] = sums.get(key, 0) + int(sent[row])
+    return sums
+
+
+def _rows(ledger: Ledger, client_id: str | None) -> Rows:
+    rows: Rows = np.flatnonzero(ledger.contacts.is_destination)
+    if client_id is None:
+        return rows
+    owner = ledger.by_id(client_id)
+    return rows[ledger.contacts.client[rows] == owner.row] if owner else rows[:0]
+
+
+def _ranked(ledger: Ledger, rows: Rows) -> Rows:
+    totals = ledger.contacts.totals
+    ranked: Rows = rows[np.argsort(-(totals.sent_bytes[rows] + totals.received_bytes[rows]), kind="stable")]
+    return ranked

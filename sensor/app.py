@@ -1,0 +1,140 @@
+"""The daemon: the only place that builds and joins its parts."""
+
+import asyncio
+import dataclasses
+import logging
+import signal
+import time
+
+from sensor import __version__
+from sensor.account.locality import Local
+from sensor.capture import privileges
+from sensor.capture.live import LiveCapture, LiveSettings
+from sensor.config import Config
+from sensor.deliver.delivery import Delivery
+from sensor.deliver.metrics import Metrics
+from sensor.deliver.outbox import Outbox
+from sensor.deliver.snapshots import Counters
+from sensor.deliver.web.server import WebServer
+from sensor.house import House
+from sensor.lifecycle import Part, run
+
+IDLE = 0.25
+"""Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
+
+BEHIND = 200_000_000
+"""ns that the clock is read late, so that frames still in the ring find their second open."""
+
+_log = logging.getLogger(__name__)
+
+
+class Live(House):
+    """The house with what live capture counts."""
+
+    capture: LiveCapture
+
+    def counters(self) -> Counters:
+        """All counts."""
+        seen = self.capture.statistics
+        return dataclasses.replace(
+            super().counters(),
+            interface=self.capture.name,
+            dropped_frames=seen.dropped,
+            interface_waits=seen.waits,
+            interface_reopens=seen.reopened,
+        )
+
+
+class App:
+    """One sensor on one interface, from configuration to clean exit."""
+
+    def __init__(self, config: Config) -> None:
+        """Builds everything and starts nothing."""
+        self.config = config
+        self.house = Live(config, self._deliver)
+        self.capture = self.house.capture = LiveCapture(
+            LiveSettings(
+                str(config.interface),
+                {True: "always", False: "never"}.get(config.promiscuous, "auto"),  # type: ignore[arg-type, call-overload]
+                int(config.capture.ring),
+                config.capture.poll.seconds,
+            )
+        )
+        outboxes = [
+            Outbox(each.plugin(str(each.name), each.settings, __version__), each.min_severity) for each in config.sink
+        ]
+        self.delivery = Delivery(self.house.sensor, outboxes)
+        metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors])
+        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics)
+        self._stop = asyncio.Event()
+
+    def prepare(self) -> None:
+        """What must be done before privileges are dropped and the loop runs. SensorError."""
+        privileges.can_capture()
+        user = None if self.config.user == "auto" else self.config.user
+        warning = privileges.prepare_state(self.config.state_dir, user)
+        if warning:
+            _log.warning("%s", warning)
+        self.house.open()
+        self.delivery.prepare()
+        self.capture.try_open()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT. SensorError when a part fails."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await run(
+            [
+                Part("delivery", self.delivery.start, self.delivery.run, self.delivery.drain, self.delivery.stop),
+                Part("web", self.web.start, stop=self.web.stop),
+                Part("privileges", self._drop),
+                Part("clock", run=self._tick),
+                Part("networks", run=self._follow_networks),
+                Part("capture", run=self._capture, stop=self._end_capture),
+            ],
+            self._stop,
+        )
+
+    def _deliver(self, alert: object) -> None:
+        self.delivery.put(alert)  # type: ignore[arg-type]
+
+    async def _drop(self) -> None:
+        privileges.preload()
+        became = privileges.drop(None if self.config.user == "auto" else self.config.user)
+        if became:
+            _log.info("running as %s with CAP_NET_RAW only", became)
+        _log.info("page on http://%s", self.config.web.listen)
+
+    async def _capture(self) -> None:
+        pipeline = self.house.pipeline
+        async for batch in self.capture.batches():
+            pipeline.counts.dropped = self.capture.statistics.dropped
+            pipeline.feed(batch)
+
+    async def _tick(self) -> None:
+        while True:
+            self.house.pipeline.advance(time.time_ns() - BEHIND)
+            await asyncio.sleep(IDLE)
+
+    async def _follow_networks(self) -> None:
+        async for local in self.capture.networks():
+            prefixes = (*self.house.configured_local, *local.prefixes)
+            self.house.pipeline.locality.replace(Local(prefixes, frozenset(local.addresses)))
+            _log.info("local: %s", ", ".join(prefixes) or "private addresses only")
+
+    async def _end_capture(self) -> None:
+        for batch in self.capture.rest():
+            self.house.pipeline.feed(batch)
+        self.house.pipeline.finish()
+        self.capture.close()
+
+
+def run_daemon(config: Config) -> None:
+    """Runs one sensor until it is told to stop. SensorError."""
+    app = App(config)
+    app.prepare()
+    try:
+        asyncio.run(app.run())
+    finally:
+        app.house.close()

@@ -1,0 +1,1 @@
+"""Tools without a subject, one a file. Imports: the standard library, netaddr, `errors`."""

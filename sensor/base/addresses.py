@@ -1,0 +1,87 @@
+"""MAC and IP addresses: bytes to text and back, and which addresses are routed on the internet."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from sensor.base.bounded import BoundedDict
+
+MAX_JUDGED = 16_384
+"""Addresses whose answer `is_global` and `Prefixes` remember."""
+
+_SPECIAL = (
+    # IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), multicast and reserved space.
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/29 192.0.0.170/31 "
+    "192.0.2.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 "
+    "::/127 ::ffff:0:0/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 3fff::/20 5f00::/16 fc00::/7 fe80::/10 "
+    "ff00::/8"
+).split()
+
+
+def mac_text(mac: bytes) -> str:
+    """`60:38:e0:c5:35:a0`."""
+    return mac.hex(":")
+
+
+def parse_mac(text: str) -> bytes:
+    """From hex digits with or without `:`, `-` or `.`; ValueError otherwise."""
+    mac = bytes.fromhex(text.replace(":", "").replace("-", "").replace(".", "").strip())
+    if len(mac) != 6:
+        raise ValueError(f"{text!r} is not a MAC address")
+    return mac
+
+
+def address_text(address: bytes) -> str:
+    """As in RFC 5952; anything but 4 or 16 bytes in hex."""
+    if len(address) == 4:
+        return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}"
+    if len(address) == 16:
+        return str(ipaddress.IPv6Address(address))
+    return address.hex()
+
+
+def parse_address(text: str) -> bytes:
+    """An IPv4 or IPv6 address; ValueError otherwise."""
+    return ipaddress.ip_address(text).packed
+
+
+class Prefixes:
+    """A set of address blocks; says whether an address lies in one of them."""
+
+    def __init__(self, blocks: Iterable[str]) -> None:
+        """ValueError for what is no block; host bits are ignored."""
+        self.blocks = tuple(blocks)
+        self._by_length: dict[tuple[int, int], set[bytes]] = {}
+        for block in self.blocks:
+            network = ipaddress.ip_network(block, strict=False)
+            key = (network.version, network.prefixlen)
+            self._by_length.setdefault(key, set()).add(network.network_address.packed)
+        self._masks = [
+            (4 if version == 4 else 16, _mask(4 if version == 4 else 16, length), starts)
+            for (version, length), starts in self._by_length.items()
+        ]
+        self._judged: BoundedDict[bytes, bool] = BoundedDict(MAX_JUDGED)
+
+    def __contains__(self, address: bytes) -> bool:
+        judged = self._judged.get(address)
+        if judged is None:
+            judged = self._judge(address)
+            self._judged.put(address, judged)
+        return judged
+
+    def _judge(self, address: bytes) -> bool:
+        size = len(address)
+        value = int.from_bytes(address, "big")
+        return any(size == width and (value & mask).to_bytes(width, "big") in starts
+                   for width, mask, starts in self._masks)
+
+
+def _mask(width: int, length: int) -> int:
+    return ((1 << length) - 1) << (8 * width - length)
+
+
+_SPECIAL_BLOCKS = Prefixes(_SPECIAL)
+
+
+def is_global(address: bytes) -> bool:
+    """Routed on the internet: not private, loopback, link-local, ULA, CGNAT, documentation, multicast or reserved."""
+    return address not in _SPECIAL_BLOCKS

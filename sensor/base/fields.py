@@ -1,0 +1,153 @@
+"""Kinds of text and numbers that settings hold; each constructor raises ValueError for what it is not."""
+
+import re
+from typing import ClassVar
+
+import netaddr
+
+from sensor.base.addresses import mac_text, parse_address, parse_mac
+from sensor.base.domains import normalize
+from sensor.base.text import printable
+
+MAX_LABEL = 64
+"""Characters of a name that someone gave to a watch, a sink or a client."""
+
+
+class Label(str):
+    """A name that someone gave to something: 1 to 64 printable characters."""
+
+    __slots__ = ()
+    example = "china"
+
+    def __new__(cls, text: str) -> "Label":
+        """Blanks around it are dropped."""
+        label = text.strip()
+        if not 1 <= len(label) <= MAX_LABEL or not label.isprintable():
+            raise ValueError(f"expected a name of 1 to {MAX_LABEL} printable characters, got {_quoted(text)}")
+        return super().__new__(cls, label)
+
+
+class Asn(int):
+    """The number of an autonomous system (RFC 6793)."""
+
+    __slots__ = ()
+    example = 4837
+    accepts: ClassVar[tuple[type, ...]] = (int, str)
+
+    def __new__(cls, value: int | str) -> "Asn":
+        """From 4837, "4837" or "AS4837"."""
+        found = re.fullmatch(r"(?:AS)?([0-9]{1,10})", str(value).strip(), re.IGNORECASE | re.ASCII)
+        number = int(found[1]) if found else 0
+        if not 1 <= number < 2**32:
+            raise ValueError(f'{_quoted(value)} is not an AS number like 4837 or "AS4837"')
+        return super().__new__(cls, number)
+
+
+class Owner(str):
+    """Part of an owner's name."""
+
+    __slots__ = ()
+    example = "Xiaomi"
+
+    def __new__(cls, text: str) -> "Owner":
+        """Nothing but blanks would be part of every name."""
+        if not text.strip():
+            raise ValueError("expected a part of an owner's name, got only blanks")
+        return super().__new__(cls, text.strip())
+
+
+class Network(str):
+    """A block of IPv4 or IPv6 addresses, written with its length; one address is a block of one."""
+
+    __slots__ = ()
+    example = "42.62.48.0/24"
+
+    def __new__(cls, text: str) -> "Network":
+        """Bits beyond the length are refused: they are a mistyped address or a mistyped length."""
+        try:
+            network = netaddr.IPNetwork(text.strip())
+        except (netaddr.AddrFormatError, ValueError) as error:
+            raise ValueError(f"{_quoted(text)} is not a network like 42.62.48.0/24 or 2400:3200::/32") from error
+        if network.ip != network.network:
+            raise ValueError(f"{_quoted(text)} has bits set beyond its length; did you mean {network.cidr}?")
+        return super().__new__(cls, str(network.cidr))
+
+    def block(self) -> tuple[int, int, int]:
+        """(bytes of an address, bits of the prefix, first address as a number)."""
+        network = netaddr.IPNetwork(self)
+        return (4 if network.version == 4 else 16), network.prefixlen, network.first
+
+
+class Domain(str):
+    """A domain name: it stands for itself and everything under it."""
+
+    __slots__ = ()
+    example = "xiaomi.com"
+
+    def __new__(cls, text: str) -> "Domain":
+        """Lower case, letters beyond ASCII as punycode, one last dot dropped."""
+        if _is_address(text):
+            raise ValueError(f"{_quoted(text)} is an address, not a domain; write it under cidrs")
+        return super().__new__(cls, normalize(text.strip()))
+
+
+class Mac(str):
+    """A MAC address, as in `60:38:e0:c5:35:a0`."""
+
+    __slots__ = ()
+    example = "60:38:e0:c5:35:a0"
+
+    def __new__(cls, text: str) -> "Mac":
+        """Six bytes in hex, with or without `:`, `-` or `.`."""
+        try:
+            return super().__new__(cls, mac_text(parse_mac(text)))
+        except ValueError:
+            raise ValueError(f"{_quoted(text)} is not a MAC address like 60:38:e0:c5:35:a0") from None
+
+
+class Interface(str):
+    """The name of a network interface, or "auto"."""
+
+    __slots__ = ()
+    example = "br0"
+
+    def __new__(cls, text: str) -> "Interface":
+        """As the kernel takes it (dev_valid_name in net/core/dev.c): below 16 bytes, no blanks, `/` or `:`."""
+        if not re.fullmatch(r"[^\s/:]{1,15}", text) or len(text.encode()) > 15 or text in (".", ".."):
+            raise ValueError(f"{_quoted(text)} is not the name of an interface")
+        return super().__new__(cls, text)
+
+
+class Listen(str):
+    """Where a server listens: `127.0.0.1:8470`, `[::1]:8470`, `localhost:0`; port 0 is any free one."""
+
+    __slots__ = ()
+    example = "127.0.0.1:8470"
+
+    def __new__(cls, text: str) -> "Listen":
+        """An address (IPv6 in brackets) or a host name, then the port."""
+        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text.strip())
+        if not found or int(found[3]) > 65_535 or (found[1] and not _is_address(found[1])):
+            raise ValueError(f'expected text like "127.0.0.1:8470" or "[::1]:8470", got {_quoted(text)}')
+        return super().__new__(cls, text.strip())
+
+
+def is_mac(text: str) -> bool:
+    """Whether it reads as a MAC address."""
+    try:
+        parse_mac(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _quoted(value: object) -> str:
+    return f"'{printable(value, 80)}'" if isinstance(value, str) else str(value)

@@ -1,0 +1,264 @@
+"""From a TOML table to a frozen dataclass, or to an error that names every wrong key.
+
+A setting's type is its field's annotation: bool, int, str, Path, Literal, a dataclass (a table), tuple[X, ...]
+(a list, or an array of tables), X | None, or a *spelled* type: any subclass of int or str that has an `example`
+and whose constructor raises ValueError. It is called with text, or with what its `accepts` lists.
+A field's key is its name without a trailing underscore (`for_` is "for"). A dataclass checks itself in
+`__post_init__` by ValueError ("key: what is wrong", or about the whole table), or reads its own table in a class
+method `from_settings(values, path)`.
+Values of secret keys (`SECRETS`) never get into an error.
+"""
+
+import dataclasses
+import difflib
+import re
+import tomllib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sensor.base.text import printable
+from sensor.errors import ConfigError
+
+T = TypeVar("T")
+Table = Mapping[str, object]
+
+SECRETS = frozenset({"url", "token", "secret", "password"})
+"""Last words of keys whose values must not be shown: `url`, `api_token`; but `url_file` may."""
+
+MAX_SHOWN = 60
+"""Characters of a wrong value that an error repeats."""
+
+MAX_FILE = 1_000_000
+"""Bytes of a configuration file."""
+
+
+def read(path: Path) -> dict[str, object]:
+    """The file's table; ConfigError of one line with file, line and column where it cannot be read or is no TOML."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE + 1)
+        if len(raw) > MAX_FILE:
+            raise ConfigError(f"{path}: larger than {MAX_FILE} bytes")
+        text = raw.decode("utf-8").removeprefix("\N{BYTE ORDER MARK}")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line}: not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {_place(str(error), text)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+
+
+def build(kind: type[T], values: Table, path: str = "") -> T:
+    """The dataclass `kind` from a table found at `path`; ConfigError with one line per problem."""
+    problems: list[str] = []
+    fields = {_key(field.name): field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in fields:
+            problems.append(_unknown(kind, key, path, fields))
+            continue
+        name = fields[key].name
+        try:
+            arguments[name] = _value(hints[name], value, _join(path, key), _default(fields[key]))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    problems += [f"{_join(path, key)}: missing" for key, field in fields.items() if _is_missing(field, key, values)]
+    if not problems:
+        try:
+            return kind(**arguments)
+        except ValueError as error:
+            key, _, rest = str(error).partition(": ")
+            problems.append(f"{_join(path, key)}: {rest}" if key in fields else f"{path}: {error}".removeprefix(": "))
+    raise ConfigError(*(_without_secrets(problem, values) for problem in problems))
+
+
+def collect(problems: list[str], make: Callable[[], T]) -> T | None:
+    """What `make` makes; None, and one more line per problem, where it raises ConfigError."""
+    try:
+        return make()
+    except ConfigError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def nearest(word: str, known: Iterator[str] | list[str]) -> str | None:
+    """The known word that was probably meant."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
+def _value(kind: Any, value: object, path: str, default: object = None) -> Any:
+    origin = get_origin(kind)
+    if origin is tuple:
+        return _list(get_args(kind)[0], value, path)
+    if origin is Literal:
+        return _choice(get_args(kind), value, path)
+    if origin in (Union, types.UnionType):
+        [kind] = [one for one in get_args(kind) if one is not types.NoneType]
+        return _value(kind, value, path, default)
+    if dataclasses.is_dataclass(kind):
+        return _table(kind, value, path)
+    if hasattr(kind, "example"):
+        return _spelled(kind, value, path, default)
+    if kind is Path:
+        return _path(value, path, default)
+    if type(value) is not kind:
+        raise _wrong(path, _wanted(kind, default), value)
+    return value
+
+
+def _table(kind: Any, value: object, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise _wrong(path, "a table" if path[-1:] in ("]", ")") else f"a table, [{path}]", value)
+    own = getattr(kind, "from_settings", None)
+    return build(kind, value, path) if own is None else own(value, path)
+
+
+def _list(kind: Any, value: object, path: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        is_table = dataclasses.is_dataclass(kind)
+        raise _wrong(path, f"an array of tables, [[{path}]]" if is_table else f"a list of {_plural(kind)}", value)
+    problems: list[str] = []
+    items = []
+    for at, item in enumerate(value):
+        try:
+            items.append(_item(kind, item, path, at))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(items)
+
+
+def _item(kind: Any, item: object, path: str, at: int) -> Any:
+    if not dataclasses.is_dataclass(kind):
+        return _value(kind, item, path)
+    name = item.get("name") if isinstance(item, dict) else None
+    label = f' ("{printable(name, MAX_SHOWN)}")' if isinstance(name, str) else ""
+    return _value(kind, item, f"{path}[{at}]{label}")
+
+
+def _choice(choices: tuple[object, ...], value: object, path: str) -> Any:
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:
+            return choice
+        if isinstance(choice, bool) and value == str(choice).lower():
+            return choice
+    raise _wrong(path, f"one of {', '.join(_shown(choice) for choice in choices)}", value)
+
+
+def _spelled(kind: Any, value: object, path: str, default: object) -> Any:
+    if type(value) not in getattr(kind, "accepts", (str,)):
+        example = default if isinstance(default, str) and default else kind.example
+        raise _wrong(path, f"{'text' if isinstance(kind.example, str) else 'a number'} like {_shown(example)}", value)
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {'not a valid value' if _is_secret(path) else error}") from error
+
+
+def _path(value: object, path: str, default: object) -> Path:
+    if not isinstance(value, str):
+        raise _wrong(path, _wanted(str, str(default) if default else None), value)
+    if not value or "\0" in value:
+        raise ConfigError(f"{path}: expected a path, got {_shown(value)}")
+    return Path(value)
+
+
+def _wanted(kind: Any, default: object) -> str:
+    if kind is str:
+        return f"text like {_shown(default)}" if default else "text"
+    return {bool: "true or false", int: "a whole number"}[kind]
+
+
+def _plural(kind: Any) -> str:
+    example = getattr(kind, "example", None)
+    if example is not None:
+        return f"values like {_shown(example)}"
+    return "whole numbers" if kind is int else "texts"
+
+
+def _wrong(path: str, wanted: str, value: object) -> ConfigError:
+    return ConfigError(f"{path}: expected {wanted}" + ("" if _is_secret(path) else f", got {_shown(value)}"))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{printable(value, MAX_SHOWN)}"'
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return printable(str(value), MAX_SHOWN)
+
+
+def _unknown(kind: Any, key: str, path: str, fields: Mapping[str, object]) -> str:
+    shown = f"{_join(path, printable(key, MAX_SHOWN))}: unknown key; "
+    near = nearest(key, list(fields))
+    if near is not None:
+        return f"{shown}did you mean '{_join(path, near)}'?"
+    deeper = [known for known in _keys(kind, path) if known.rpartition(".")[2] == key]
+    if deeper:
+        return f"{shown}did you mean '{deeper[0]}'?"
+    return f"{shown}known here: {', '.join(sorted(fields))}"
+
+
+def _keys(kind: Any, path: str) -> Iterator[str]:
+    """The full paths of all keys below a dataclass, without those in arrays of tables."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        here = _join(path, _key(field.name))
+        yield here
+        if dataclasses.is_dataclass(hints[field.name]) and not hasattr(hints[field.name], "from_settings"):
+            yield from _keys(hints[field.name], here)
+
+
+def _key(name: str) -> str:
+    return name.rstrip("_")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _is_missing(field: dataclasses.Field[Any], key: str, values: Table) -> bool:
+    no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return no_default and key not in values
+
+
+def _is_secret(path: str) -> bool:
+    key = path.rpartition(".")[2].partition("[")[0]
+    return key.rpartition("_")[2].lower() in SECRETS
+
+
+def _without_secrets(problem: str, values: Table) -> str:
+    """A check of its own may have put a secret into its text."""
+    for key, value in values.items():
+        if _is_secret(key) and isinstance(value, str) and len(value) > 2:
+            for form in {value, repr(value)[1:-1], printable(value), printable(value, MAX_SHOWN)}:
+                problem = problem.replace(form, "...")
+    return problem
+
+
+def _place(message: str, text: str) -> str:
+    """`line 3, column 5: invalid value` out of tomllib's text, whose end has no numbers."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
+    if found is None:
+        return printable(message)
+    what, line, column = found.groups()
+    if line is None:
+        lines = text.splitlines() or [""]
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    return f"line {line}, column {column}: {what[:1].lower()}{printable(what[1:])}"

@@ -1,0 +1,177 @@
+"""The `idlewire` command."""
+
+import argparse
+import dataclasses
+import ipaddress
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sensor import __version__, config
+from sensor.base.fields import Interface
+from sensor.config import Config
+from sensor.enrich.geo import ATTRIBUTION
+from sensor.errors import ConfigError, SensorError
+
+PROGRESS_FROM = 50_000_000
+"""Bytes of capture files from which a progress bar is worth drawing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; 0 fine, 1 the user's error (one line each on stderr), 2 usage."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        code: int = options.command(options)
+    except SensorError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`); the interpreter must not fail once more on closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sensor.app import run_daemon
+
+    settings = config.load(options.config)
+    if options.interface is not None:
+        settings = dataclasses.replace(settings, interface=_interface(options.interface))
+    run_daemon(settings)
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from sensor.deliver.report import replay_object, replay_table
+    from sensor.replay import replay
+
+    progress = Progress()
+    result = replay(_for_replay(options.config), options.capture, local=options.local, progress=progress)
+    progress.clear()
+    for warning in result.replayed.warnings:
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+    if options.json:
+        json.dump(replay_object(result), sys.stdout, ensure_ascii=False, separators=(",", ":"))
+        sys.stdout.write("\n")
+    else:
+        sys.stdout.write(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    sys.stdout.flush()
+    return 0
+
+
+def _for_replay(path: Path | None) -> Config:
+    """Without --config a replay is the same everywhere: the file of the daemon on this box is not read."""
+    return config.load(path) if path is not None else config.parse({})
+
+
+def _check(options: argparse.Namespace) -> int:
+    path = options.file or config.DEFAULT_PATH
+    if options.file is None and not path.exists():
+        print(f"{path} does not exist: all defaults hold")  # noqa: T201
+        return 0
+    config.load(path)
+    print(f"{path}: fine")  # noqa: T201
+    return 0
+
+
+def _interface(name: str) -> Interface:
+    try:
+        return Interface(name)
+    except ValueError as error:
+        raise ConfigError(f"--interface: {error}") from error
+
+
+class Progress:
+    """A bar on stderr, when that is a terminal and there is much to read."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._drawn = False
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Draws at most ten times a second."""
+        if not total or total < PROGRESS_FROM or time.monotonic() < self._next or not sys.stderr.isatty():
+            return
+        self._next = time.monotonic() + 0.1
+        self._drawn = True
+        filled = 40 * done // total
+        sys.stderr.write(f"\r[{'#' * filled}{'.' * (40 - filled)}] {100 * done // total:3d} %")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Takes the bar away."""
+        if self._drawn:
+            sys.stderr.write("\r\033[K")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _command_parser(argparse.ArgumentParser, prog="idlewire", description=__doc__, epilog=EXAMPLES)
+    parser.description = "See what your devices send when nobody is using them."
+    parser.add_argument("--version", action="version", version=f"idlewire {__version__}\n{ATTRIBUTION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = _command_parser(commands.add_parser, "run", help="watch an interface (the daemon)", epilog=RUN_EXAMPLES)
+    run.add_argument("--config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_PATH})")
+    run.add_argument("--interface", metavar="NAME", help="default: the first bridge, else that of the default route")
+    run.set_defaults(command=_run)
+
+    replay = _command_parser(commands.add_parser, "replay", help="read capture files", epilog=REPLAY_EXAMPLES)
+    replay.add_argument("capture", nargs="+", metavar="CAPTURE", help="pcap or pcapng, also gzip; - is stdin")
+    replay.add_argument("--config", type=Path, metavar="FILE", help="settings; without it the defaults")
+    replay.add_argument(
+        "--local", action="append", default=[], type=_prefix, metavar="PREFIX", help="addresses that are clients, too"
+    )
+    replay.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    replay.set_defaults(command=_replay)
+
+    check = _command_parser(commands.add_parser, "check-config", help="check a settings file", epilog=CHECK_EXAMPLES)
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: {config.DEFAULT_PATH}")
+    check.set_defaults(command=_check)
+    return parser
+
+
+def _command_parser(make, *args, **kwargs):  # type: ignore[no-untyped-def]
+    return make(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+
+def _prefix(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address block such as 192.0.2.0/24: {error}") from error
+
+
+EXAMPLES = """examples:
+  sudo idlewire run --interface br0
+  idlewire replay phone.pcapng
+  idlewire check-config /etc/idlewire/idlewire.toml
+
+idlewire COMMAND --help tells more."""
+
+RUN_EXAMPLES = """examples:
+  sudo idlewire run
+  sudo idlewire run --interface br0 --config lab.toml
+
+Started as root, it becomes an unprivileged user once the interface is open.
+The page is on http://127.0.0.1:8470, metrics are at /metrics. SIGTERM or Ctrl-C ends it."""
+
+REPLAY_EXAMPLES = """examples:
+  idlewire replay phone.pcapng
+  idlewire replay --json --config lab.toml monday.pcap.gz tuesday.pcap.gz > found.json
+  idlewire replay --local 2001:db8:1::/64 upstream.pcap
+  tcpdump -i br0 -w - -c 1000 | idlewire replay -"""
+
+CHECK_EXAMPLES = """examples:
+  idlewire check-config
+  idlewire check-config lab.toml
+
+Prints one line per error, each naming the key, and exits with 1; 0 when the file is fine."""

@@ -1,0 +1,230 @@
+"""The configuration file as one tree of frozen dataclasses; every key has a default, so an empty file runs."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sensor.base.fields import Interface, Label, Listen, Mac, Network, is_mac
+from sensor.base.settings import build, collect, read
+from sensor.base.units import Count, Duration, Size
+from sensor.deliver.sink import SINKS, Sink
+from sensor.detect.base import DETECTORS, Detector
+from sensor.detect.watch import Watch
+from sensor.errors import ConfigError
+from sensor.model.alert import Severity
+
+DEFAULT_PATH = Path("/etc/idlewire/idlewire.toml")
+
+STANDARD_DETECTORS = ("watchlist", "client_table")
+"""On without being named; any other is on once its table is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """[capture]."""
+
+    ring: Size = Size("8MiB")
+    """Memory that the kernel fills with frames; what does not fit is dropped and counted."""
+    poll: Duration = Duration("50ms")
+    """How often the ring is emptied."""
+
+    def __post_init__(self) -> None:
+        """ValueError outside what the ring can be."""
+        if not 1 << 18 <= self.ring <= 1 << 30:
+            raise ValueError("ring: expected a size from 256KiB to 1GiB")
+        if not Duration("1ms") <= self.poll <= Duration("1s"):
+            raise ValueError("poll: expected a duration from 1ms to 1s")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """[web]."""
+
+    listen: Listen = Listen("127.0.0.1:8470")
+    """host:port, or [address]:port."""
+    hosts: tuple[Label, ...] = ()
+    """Further names under which browsers may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeoSettings:
+    """[geo]."""
+
+    databases: tuple[Path, ...] = ()
+    """mmdb files, the first one first; none: the one that is built in."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """[account]: how much is kept; beyond it the coldest go to "other"."""
+
+    max_clients: Count = Count(1_000)
+    max_destinations: Count = Count(40_000)
+    max_destinations_per_client: Count = Count(4_000)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """One [[client]]: a name for a MAC."""
+
+    mac: Mac
+    name: Label
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSettings:
+    """One [[sink]]: the keys that all types have, and those of its own type."""
+
+    name: Label
+    type: str
+    min_severity: Severity
+    settings: Any = field(repr=False)
+    """Of the plug-in's `settings_type`."""
+    plugin: type[Sink] = field(repr=False)
+    """The class to make one of, as plugin(name, settings, version)."""
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, object], path: str) -> "SinkSettings":
+        """The keys of `_SinkKeys` are common; the others belong to the type. ConfigError as `settings.build`."""
+        problems: list[str] = []
+        common = {key: value for key, value in values.items() if key in _SINK_KEYS}
+        own = {key: value for key, value in values.items() if key not in _SINK_KEYS}
+        keys = collect(problems, lambda: build(_SinkKeys, common, path))
+        if not isinstance(common.get("type"), str):
+            raise ConfigError(*problems)
+        try:
+            plugin = SINKS.find(str(common["type"]))
+        except ConfigError as error:
+            raise ConfigError(*problems, f"{path}.type: {error}") from error
+        settings = collect(problems, lambda: build(plugin.settings_type, own, path))
+        if keys is None or settings is None:
+            raise ConfigError(*problems)
+        return cls(keys.name, keys.type, keys.min_severity, settings, plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class _SinkKeys:
+    name: Label
+    type: str
+    min_severity: Severity = "info"
+
+
+_SINK_KEYS = ("name", "type", "min_severity")
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDetector:
+    """A detector that is on, with its settings; made as plugin(settings, facts)."""
+
+    name: str
+    plugin: type[Detector] = field(repr=False)
+    settings: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DetectSettings:
+    """[detect]: one table per detector."""
+
+    detectors: tuple[ChosenDetector, ...] = ()
+    """Those that are on."""
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, object], path: str) -> "DetectSettings":
+        """ConfigError as `settings.build`."""
+        problems: list[str] = []
+        chosen = []
+        for name in [*STANDARD_DETECTORS, *(name for name in values if name not in STANDARD_DETECTORS)]:
+            table = values.get(name, {})
+            if not isinstance(table, dict):
+                problems.append(f"{path}.{name}: expected a table, [{path}.{name}]")
+                continue
+            try:
+                plugin = DETECTORS.find(name)
+                settings = build(plugin.settings_type, table, f"{path}.{name}")
+            except ConfigError as error:
+                known = name in DETECTORS.names()
+                problems += error.problems if known else (f"{path}.{name}: {error}",)
+                continue
+            if settings.enabled:
+                chosen.append(ChosenDetector(name, plugin, settings))
+        if problems:
+            raise ConfigError(*problems)
+        return cls(tuple(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    interface: Interface = Interface("auto")
+    """"auto": the first bridge, else the interface of the default route."""
+    promiscuous: Literal["auto", True, False] = "auto"
+    """"auto": only where this box does not route for its clients."""
+    state_dir: Path = Path("/var/lib/idlewire")
+    user: str = "auto"
+    """Whom to become once the socket is open; "auto": an unprivileged user if started as root."""
+    name: str = ""
+    """The sensor's name in alerts; empty: the host's."""
+    local: tuple[Network, ...] = ()
+    """Further prefixes whose addresses are clients."""
+    capture: CaptureSettings = CaptureSettings()
+    web: WebSettings = WebSettings()
+    geo: GeoSettings = GeoSettings()
+    account: AccountSettings = AccountSettings()
+    client: tuple[ClientSettings, ...] = ()
+    watch: tuple[Watch, ...] = ()
+    detect: DetectSettings = DetectSettings()
+    sink: tuple[SinkSettings, ...] = ()
+
+    @property
+    def client_names(self) -> dict[str, str]:
+        """MAC -> configured name."""
+        return {str(client.mac): str(client.name) for client in self.client}
+
+
+def load(path: Path | None = None) -> Config:
+    """The file's configuration; ConfigError with one line per problem.
+
+    None: the default path, or all defaults where there is no such file. A file that was named must be there.
+    """
+    if path is None and not DEFAULT_PATH.exists():
+        return parse({})
+    return parse(read(path or DEFAULT_PATH))
+
+
+def parse(values: Mapping[str, object]) -> Config:
+    """From what TOML became; ConfigError as `load`. Clients that a watch names are MACs in the result."""
+    config = build(Config, {"detect": {}, **values})
+    problems = [
+        *_repeated("client", "name", (client.name for client in config.client)),
+        *_repeated("client", "mac", (client.mac for client in config.client)),
+        *_repeated("watch", "name", (watch.name for watch in config.watch)),
+        *_repeated("sink", "name", (sink.name for sink in config.sink)),
+    ]
+    macs = {str(client.name): str(client.mac) for client in config.client}
+    watches = [_with_macs(watch, at, macs, problems) for at, watch in enumerate(config.watch)]
+    if problems:
+        raise ConfigError(*problems)
+    return replace(config, watch=tuple(watches))
+
+
+def _with_macs(watch: Watch, at: int, macs: Mapping[str, str], problems: list[str]) -> Watch:
+    clients = []
+    for client in watch.clients:
+        if client in macs:
+            clients.append(Label(macs[client]))
+        elif is_mac(client):
+            clients.append(Label(Mac(client)))
+        else:
+            known = f"; known: {', '.join(sorted(macs))}" if macs else ""
+            problems.append(
+                f'watch[{at}] ("{watch.name}").clients: "{client}" is no MAC and no name under [[client]]{known}'
+            )
+    return replace(watch, clients=tuple(clients))
+
+
+def _repeated(table: str, key: str, values: Iterable[str]) -> list[str]:
+    counts = Counter(map(str, values))
+    return [f'{table}.{key}: "{value}" is used {times} times' for value, times in counts.items() if times > 1]

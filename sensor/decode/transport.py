@@ -1,0 +1,139 @@
+"""Ports, TCP fields and payloads of a whole batch at once; and which packets deserve a closer look."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.decode.gather import gather, word
+from sensor.decode.link import Located
+from sensor.decode.network import Networks
+from sensor.decode.tunnel import PROTOCOLS as TUNNEL_PROTOCOLS
+from sensor.model.packets import TCP, UDP
+
+PORT_PROTOCOLS = (TCP, UDP, 33, 132, 136)
+"""TCP, UDP, DCCP, SCTP and UDP-Lite start with two ports."""
+
+TUNNEL_PORTS = (1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 8472)
+"""UDP ports whose packets `tunnel.unwrap` can open."""
+
+DNS_PORT = 53
+
+REFUSE_IMPOSSIBLE_TCP = True
+"""Whether a TCP header length below 20 or beyond the packet's end makes a packet undecodable."""
+
+_PORTS, _TUNNEL = 1, 2
+_PROTOCOL = np.zeros(256, np.uint8)
+_PROTOCOL[list(PORT_PROTOCOLS)] = _PORTS
+_PROTOCOL[list(TUNNEL_PROTOCOLS)] = _TUNNEL
+_LEAST_HEADER = np.full(256, 255, np.uint8)
+_LEAST_HEADER[[TCP, UDP]] = 20, 8
+
+_DNS = 1
+_PORT = np.zeros(65536, np.uint8)
+"""Port, as a little-endian load sees it -> what it may carry."""
+_PORT[np.array(TUNNEL_PORTS, np.uint16).byteswap()] = _TUNNEL
+_PORT[np.array(DNS_PORT, np.uint16).byteswap()] = _DNS
+
+_HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
+"""First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
+_FIRST_BYTES = np.array([(1 << 8 * known) - 1 for known in range(7)], np.uint64)
+
+
+@dataclass(slots=True)
+class Transports:
+    """What the headers behind IP say; rows as in `Located`, columns as in `Packets`."""
+
+    header: NDArray[np.int64]
+    """[n] bytes of the TCP or UDP header; 0 where there is none or its length is not known. The payload follows."""
+    flags: NDArray[np.uint8]
+    sequence: NDArray[np.uint32]
+    payload_length: NDArray[np.int64]
+    message: NDArray[np.bool_]
+    refused: NDArray[np.int64]
+    """Rows that are undecodable."""
+    tunnels: int = 0
+
+
+def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks) -> Transports:
+    """Reads TCP and UDP headers, adds the ports to words 0 and 1 of `where.words`."""
+    known = np.minimum(where.start + where.room - network.start, network.size)
+    head = gather(buffer, network.start, 16)
+    tcp, udp = network.protocol == TCP, network.protocol == UDP
+    kinds = _PROTOCOL[network.protocol]
+    carries = _add_ports(head, (kinds == _PORTS) & (known >= 4), where.words)
+    flags = head[:, 13] * tcp
+    short_header = (head[:, 12] >> 2 & 0x3C) * tcp
+    short_header += udp.view(np.uint8) << 3
+    header = short_header.astype(np.int64)
+    payload_length = network.size - header
+    sequence = head[:, 4:8].view(">u4")[:, 0].astype(np.uint32)
+    found = Transports(header, flags, sequence, payload_length, kinds == _TUNNEL, np.empty(0, np.int64))
+    odd = header > known
+    odd |= short_header < _LEAST_HEADER[network.protocol]
+    if odd.any():
+        _read_odd(np.flatnonzero(odd), known, network, found)
+    for rows in network.beyond:
+        in_frame = where.start[rows] + where.wire[rows] - network.start[rows] - header[rows]
+        payload_length[rows] = np.minimum(payload_length[rows], np.maximum(in_frame, 0))
+    _mark_ports(carries, network, found)
+    _mark_hellos(buffer, np.flatnonzero(tcp & (payload_length > 0)), known, network, found)
+    return found
+
+
+def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Completes words 0 and 1; returns what each packet may carry by its ports."""
+    ports = head[:, :4].view("<u4")[:, 0].astype(np.uint64)
+    if not valid.all():
+        ports *= valid
+    words[0] |= ports << 48
+    far = ports >> 16
+    words[1] |= far << 48
+    ports &= 0xFFFF
+    carries: NDArray[np.uint8] = _PORT[ports.view(np.int64)]
+    carries |= _PORT[far.view(np.int64)]
+    return carries
+
+
+def _read_odd(rows: NDArray[np.int64], known: NDArray[np.int64], network: Networks, found: Transports) -> None:
+    """Other protocols, headers that the capture or a fragment cut, and header lengths that lie."""
+    tcp, udp = network.protocol[rows] == TCP, network.protocol[rows] == UDP
+    bytes_known, size, header = known[rows], network.size[rows], found.header[rows]
+    fragment = np.zeros(len(known), np.bool_)
+    for some in network.fragments:
+        fragment[some] = True
+    stated = tcp & (bytes_known >= 13)
+    lies = stated & ((header < 20) | (header > size) & ~fragment[rows])
+    whole = (stated | udp) & ~lies & (header <= size)
+    found.header[rows] = np.where(whole, header, 0)
+    found.payload_length[rows] = np.where(whole, size - header, np.where(found.message[rows], size, 0))
+    found.flags[rows] *= tcp & (bytes_known >= 14)
+    if REFUSE_IMPOSSIBLE_TCP:
+        found.refused = rows[lies]
+
+
+def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports) -> None:
+    """DNS by its port, tunnels by port or protocol (those are marked already)."""
+    rows = np.flatnonzero(carries) if carries.any() else np.empty(0, np.int64)
+    ports = carries[rows]
+    udp = network.protocol[rows] == UDP
+    found.message[rows] = (ports & _TUNNEL != 0) & udp
+    if found.message.any():
+        found.message &= found.payload_length > 0
+        found.tunnels = int(np.count_nonzero(found.message))
+    dns = (ports & _DNS != 0) & (udp | (network.protocol[rows] == TCP))
+    found.message[rows[dns & (found.payload_length[rows] > 0)]] = True
+
+
+def _mark_hellos(
+    buffer: NDArray[np.uint8], rows: NDArray[np.int64], known: NDArray[np.int64], network: Networks, found: Transports
+) -> None:
+    """Marks TCP payloads that start like a ClientHello, as far as they go (it may come byte by byte)."""
+    if not len(rows):
+        return
+    header = found.header[rows]
+    readable = known[rows] - header
+    first = word(gather(buffer, network.start[rows] + header, 8), 0) ^ _HELLO
+    first &= _HELLO_BITS
+    first &= _FIRST_BYTES[np.clip(readable, 0, 6)]
+    found.message[rows[(first == 0) & (readable > 0)]] = True

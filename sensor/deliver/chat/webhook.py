@@ -1,0 +1,161 @@
+"""The ALERT object as it is, POSTed to a URL."""
+
+# asyncio and aiohttp reach for the two below on first use, when a sensor that was started as root
+# may have given up the right to read its own installation.
+import asyncio
+import concurrent.futures.thread  # noqa: F401
+import encodings.idna  # noqa: F401
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+
+from sensor.deliver.shapes import json_bytes
+from sensor.deliver.sink import Sink, SinkGone, retry_after
+from sensor.errors import ConfigError, DeliveryError
+
+TOTAL_SECONDS = 15.0
+"""From looking up the name to the answer's headers."""
+READ_SECONDS = 2.0
+"""For the answer's body, which is thrown away."""
+MAX_ANSWER = 65_536
+"""Bytes of that body that are read."""
+MAX_URL_FILE = 8_192
+"""Bytes of `url_file` that are read."""
+
+RETRY = frozenset({408, 425, 429})
+"""Client errors that pass: request timeout, too early, too many requests."""
+
+_NO_URL = "the url must begin with http:// or https:// and a host"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of [[sink]] with type = "webhook": one of the two."""
+
+    url: str = field(default="", repr=False)
+    """http or https; kept out of every log line, as its path is often the only secret."""
+    url_file: str = ""
+    """A file that holds the URL."""
+
+    def __post_init__(self) -> None:
+        """ValueError: not exactly one of the two, or no URL."""
+        if bool(self.url) == bool(self.url_file):
+            raise ValueError("needs one of url and url_file")
+        if self.url:
+            shown_place(self.url)
+
+
+class Webhook(Sink):
+    """2xx: arrived. 408, 425, 429, 5xx, no connection or no answer: again. Anything else, redirects too: refused.
+
+    All tries of one state of one alert carry the same `webhook-id`, so that the receiver can tell them
+    (standardwebhooks.com); 410 means never again, as there.
+    """
+
+    settings_type = Settings
+
+    def __init__(self, name: str, settings: Settings, version: str) -> None:
+        super().__init__(name, version)
+        self._file = settings.url_file
+        self._url = settings.url
+        self.place = shown_place(settings.url) if settings.url else settings.url_file
+        """What may be shown of the URL."""
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.name!r}, {self.place!r})"
+
+    def prepare(self) -> None:
+        if not self._file:
+            return
+        try:
+            with Path(self._file).open("rb") as file:
+                content = file.read(MAX_URL_FILE)
+        except OSError as error:
+            raise ConfigError(f"sink {self.name}: url_file: {self._file}: {error.strerror}") from None
+        url = content.decode("utf-8", "replace").strip()
+        try:
+            self.place = shown_place(url)
+        except ValueError as error:
+            raise ConfigError(f"sink {self.name}: url_file: {self._file}: {error}") from None
+        self._url = url
+
+    async def open(self) -> None:
+        # No cookies, no proxy or netrc out of the environment, no connection kept that may have died meanwhile.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS),
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+    async def send(self, alert: dict[str, Any]) -> None:
+        if self._session is None:
+            raise DeliveryError(f"{self.place}: not open", retry=True)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": f"idlewire/{self.version}",
+            "webhook-id": f"{quote(alert['id'], safe=':', errors='replace')}.{alert['state']}",
+        }
+        try:
+            response = await self._session.post(
+                self._url, data=json_bytes(alert), headers=headers, allow_redirects=False
+            )
+        except TimeoutError:
+            raise DeliveryError(f"{self.place}: no answer within {TOTAL_SECONDS:g} s", retry=True) from None
+        except ValueError as error:  # the URL or its host name cannot be written as HTTP or DNS want it
+            raise DeliveryError(f"{self.place}: {type(error).__name__}", retry=False) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise DeliveryError(f"{self.place}: {_reason(error)}", retry=True) from None
+        await _discard(response)
+        self._judge(response.status, response.headers.get("Retry-After"))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _judge(self, status: int, wait: str | None) -> None:
+        if 200 <= status < 300:
+            return
+        answer = f"{self.place}: answered {status}"
+        if status == 410:
+            raise SinkGone(answer)
+        retry = status in RETRY or status >= 500
+        raise DeliveryError(answer, retry=retry, retry_after=retry_after(wait) if retry else None)
+
+
+PLUGIN = Webhook
+
+
+def shown_place(url: str) -> str:
+    """Scheme and host of a URL, which is what may be shown of it. ValueError, without the URL: it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(_NO_URL) from None
+    if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
+        raise ValueError(_NO_URL)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/…"
+
+
+async def _discard(response: aiohttp.ClientResponse) -> None:
+    """Let the far end finish a short body. The status is known: how the body ends changes nothing."""
+    left = MAX_ANSWER
+    with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        async with asyncio.timeout(READ_SECONDS):
+            while left > 0 and (chunk := await response.content.read(left)):
+                left -= len(chunk)
+    response.close()
+
+
+def _reason(error: BaseException) -> str:
+    """The kind of failure; never the error's own text, which may hold the URL."""
+    strerror = getattr(error, "strerror", None)
+    return f"{type(error).__name__}: {strerror}" if isinstance(strerror, str) else type(error).__name__

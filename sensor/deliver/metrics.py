@@ -1,0 +1,225 @@
+"""The state as Prometheus metrics: plain integers, read when scraped.
+
+Names of clients are never a label of a counter: `idlewire_client_info` joins them. Destinations and domains
+are never labels at all.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sensor.base.text import printable
+from sensor.base.times import SECOND
+from sensor.deliver.outbox import Outbox
+from sensor.deliver.snapshots import Counters, Snapshots
+from sensor.model.alert import SEVERITIES
+from sensor.model.client import Client
+
+MAX_CLIENT_SERIES = 256
+"""Clients with series of their own; the others are summed as client="other"."""
+MAX_COUNTRY_SERIES = 5_000
+"""(client, country) pairs with a series; the others are summed as client="other", country="other"."""
+MAX_LABEL = 128
+"""Characters of a label value."""
+
+OTHER, UNKNOWN = "other", "unknown"
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Key = TypeVar("Key", bound=Hashable)
+Amounts = Mapping[tuple[str, ...], int | float]
+
+
+class SeriesCap(Generic[Key]):
+    """Which keys have a series of their own: the first `cap`, for as long as they are there.
+
+    One that came too late stays in the rest even when room appears: moving it out would make the counter of
+    the rest fall, which Prometheus reads as a restart.
+    """
+
+    def __init__(self, cap: int) -> None:
+        self.overflowed = 0
+        """Keys that came too late, ever."""
+        self._cap = cap
+        self._own: set[Key] = set()
+        self._rest: set[Key] = set()
+
+    def own(self, present: Sequence[Key]) -> set[Key]:
+        """Those of `present` that have one; the caller must not change the set."""
+        here = set(present)
+        self._own &= here
+        self._rest &= here
+        for key in present:
+            if key in self._own or key in self._rest:
+                continue
+            if len(self._own) < self._cap:
+                self._own.add(key)
+            else:
+                self._rest.add(key)
+                self.overflowed += 1
+        return self._own
+
+
+class Metrics(Collector):
+    """Everything under the prefix idlewire_, and the usual process_ metrics."""
+
+    def __init__(self, snapshots: Snapshots, outboxes: Sequence[Outbox], detectors: Iterable[str]) -> None:
+        """`detectors`: the known names; their alert counters exist from the start, at 0."""
+        self._snapshots = snapshots
+        self._outboxes = tuple(outboxes)
+        self._detectors = tuple(detectors)
+        self._clients: SeriesCap[str] = SeriesCap(MAX_CLIENT_SERIES)
+        self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
+        self._registry: CollectorRegistry | None = None
+
+    def render(self) -> bytes:
+        """The text exposition format 0.0.4 of this moment (`CONTENT_TYPE`)."""
+        if self._registry is None:
+            self._registry = CollectorRegistry(auto_describe=False)
+            self._registry.register(self)
+            ProcessCollector(registry=self._registry)
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """One pass over the snapshots; called by the registry."""
+        counters = self._snapshots.counters()
+        clients = self._snapshots.clients()
+        own = self._clients.own([client.id for client in clients if client.id != OTHER])
+        yield from self._about_sensor()
+        yield from _about_capture(counters)
+        yield from _about_tables(counters)
+        yield from _about_clients(clients, own)
+        yield self._about_countries(counters, own)
+        yield from self._about_alerts(counters)
+        yield from self._about_sinks()
+        yield _counter(
+            "label_overflow",
+            "Label sets that had no room for a series of their own and are summed as other.",
+            ("label",),
+            {("client",): self._clients.overflowed, ("country",): self._countries.overflowed},
+        )
+
+    def _about_sensor(self) -> Iterator[Metric]:
+        sensor = self._snapshots.sensor()
+        yield _gauge("build_info", "The running version; always 1.", ("version",), {(sensor.version,): 1})
+        built: Amounts = {}
+        if sensor.geo_database is not None and sensor.geo_built_at is not None:
+            built = {(sensor.geo_database,): sensor.geo_built_at / SECOND}
+        yield _gauge("geo_database_build_timestamp_seconds", "When the IP database was built.", ("database",), built)
+
+    def _about_countries(self, counters: Counters, own: set[str]) -> Metric:
+        sums: dict[tuple[str, str], int] = {}
+        for (client, country), sent in counters.country_sent.items():
+            pair = (client if client in own else OTHER, country or UNKNOWN)
+            sums[pair] = sums.get(pair, 0) + sent
+        kept = self._countries.own(list(sums))
+        amounts: dict[tuple[str, ...], int] = {}
+        for pair, sent in sums.items():
+            key = pair if pair in kept else (OTHER, OTHER)
+            amounts[key] = amounts.get(key, 0) + sent
+        return _counter(
+            "client_country_sent_bytes",
+            "IP bytes a client sent to destinations, by their country.",
+            ("client", "country"),
+            amounts,
+        )
+
+    def _about_alerts(self, counters: Counters) -> Iterator[Metric]:
+        labels = ("detector", "severity")
+        begun: dict[tuple[str, ...], int] = {(name, level): 0 for name in self._detectors for level in SEVERITIES}
+        firing = dict(begun)
+        begun.update((key, count) for key, count in counters.alerts.items())
+        for alert in self._snapshots.alerts():
+            if alert.state == "firing":
+                key = (alert.detector, alert.severity)
+                firing[key] = firing.get(key, 0) + 1
+        yield _counter("alerts", "Alerts that began to fire.", labels, begun)
+        yield _gauge("alerts_firing", "Alerts that fire now.", labels, firing)
+
+    def _about_sinks(self) -> Iterator[Metric]:
+        ends: dict[tuple[str, ...], int] = {}
+        retries: dict[tuple[str, ...], int] = {}
+        for outbox in self._outboxes:
+            for outcome, count in outbox.outcomes.items():
+                if outcome == "retried":
+                    retries[(outbox.name,)] = count
+                else:
+                    ends[(outbox.name, outcome)] = count
+        yield _counter("notifications", "Alert states by what became of them.", ("sink", "outcome"), ends)
+        yield _counter("notification_retries", "Attempts to deliver beyond the first.", ("sink",), retries)
+        waiting: Amounts = {(outbox.name,): outbox.waiting for outbox in self._outboxes}
+        yield _gauge("outbox_messages", "Alert states that wait for a sink.", ("sink",), waiting)
+
+
+def _about_capture(counters: Counters) -> Iterator[Metric]:
+    yield _counter("capture_frames", "Frames handed over by capture.", (), {(): counters.frames})
+    yield _counter("capture_dropped_frames", "Frames the kernel had no room for.", (), {(): counters.dropped_frames})
+    yield _counter(
+        "capture_undecodable_frames",
+        "Frames that hold no IP packet or a damaged one.",
+        (),
+        {(): counters.undecodable_frames},
+    )
+    yield _counter("packets", "IP packets counted.", (), {(): counters.packets})
+    yield _counter(
+        "messages",
+        "Messages read: DNS answers, TLS hellos.",
+        ("kind",),
+        {(kind,): count for kind, count in counters.messages.items()},
+    )
+    watching: Amounts = {} if counters.interface is None else {(counters.interface,): 1}
+    yield _gauge("capture_interface_info", "The interface being watched; always 1.", ("interface",), watching)
+    yield _counter(
+        "capture_interface_waits", "How often the interface was missing.", (), {(): counters.interface_waits}
+    )
+    yield _counter(
+        "capture_interface_reopens", "How often the interface came back.", (), {(): counters.interface_reopens}
+    )
+
+
+def _about_tables(counters: Counters) -> Iterator[Metric]:
+    yield _counter(
+        "evicted_rows",
+        "Rows that had no room in a table; their bytes are kept in a row for the rest.",
+        ("table",),
+        {(table,): count for table, count in counters.evicted.items()},
+    )
+    held: Amounts = {
+        ("clients",): counters.clients,
+        ("destinations",): counters.destinations,
+        ("flows",): counters.flows,
+    }
+    yield _gauge("table_rows", "Rows held now.", ("table",), held)
+
+
+def _about_clients(clients: Sequence[Client], own: set[str]) -> Iterator[Metric]:
+    sent: dict[tuple[str, ...], int] = {}
+    received: dict[tuple[str, ...], int] = {}
+    info: dict[tuple[str, ...], int] = {}
+    for client in clients:
+        key = (client.id if client.id in own else OTHER,)
+        sent[key] = sent.get(key, 0) + client.totals.sent_bytes
+        received[key] = received.get(key, 0) + client.totals.received_bytes
+        if client.id in own:
+            info[(client.id, client.mac or "", client.name or "", client.vendor or "")] = 1
+    yield _counter("client_sent_bytes", "IP bytes a client sent, to anywhere.", ("client",), sent)
+    yield _counter("client_received_bytes", "IP bytes a client received, from anywhere.", ("client",), received)
+    yield _gauge("client_info", "Names of a client; always 1.", ("client", "mac", "name", "vendor"), info)
+
+
+def _counter(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
+    """The `_total` is added by the library."""
+    family = CounterMetricFamily(f"idlewire_{name}", about, labels=labels)
+    for values, amount in amounts.items():
+        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
+    return family
+
+
+def _gauge(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
+    family = GaugeMetricFamily(f"idlewire_{name}", about, labels=labels)
+    for values, amount in amounts.items():
+        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
+    return family

@@ -1,0 +1,70 @@
+"""What a chat plug-in is: something that takes one alert and delivers it, or says why not."""
+
+import re
+import time
+from abc import ABC, abstractmethod
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+
+from sensor.base.registry import Registry
+from sensor.errors import DeliveryError
+
+MAX_HEADER = 100
+"""Characters of a Retry-After header that are looked at."""
+
+
+class SinkGone(DeliveryError):
+    """The far end says that it does not want to hear from us again (HTTP 410)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry=False)
+
+
+class Sink(ABC):
+    """One configured receiver, made as `plugin(name, settings, version)`. A file in `chat/` sets `PLUGIN` to its own.
+
+    Order of calls: constructor (touches nothing), `prepare` (still with the rights that the sensor was started
+    with), `open`, any number of `send`, `close`.
+    """
+
+    settings_type: ClassVar[type[Any]]
+    """A frozen dataclass: the keys of [[sink]] that only this type has."""
+
+    def __init__(self, name: str, version: str) -> None:
+        """`name`: as configured, for logs and metrics; `version`: the sensor's."""
+        self.name = name
+        self.version = version
+
+    def prepare(self) -> None:  # noqa: B027  # most sinks have no secret in a file
+        """Read secrets out of files. ConfigError: they cannot be read."""
+
+    async def open(self) -> None:  # noqa: B027  # some sinks need no connection
+        """Get ready to send, without sending."""
+
+    @abstractmethod
+    async def send(self, alert: dict[str, Any]) -> None:
+        """Deliver one ALERT, within 20 s; called by one outbox, one at a time.
+
+        DeliveryError: it did not arrive; `retry` says whether trying again can help. SinkGone: never again.
+        Its text goes to the log: no secret in it.
+        """
+
+    async def close(self) -> None:  # noqa: B027
+        """Let go of what `open` took."""
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds out of a Retry-After header (RFC 9110 section 10.2.3), as the far end wants it; None: it says nothing."""
+    if header is None or len(header) > MAX_HEADER:
+        return None
+    header = header.strip()
+    if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", header):
+        return float(header)
+    try:
+        return parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+
+
+SINKS: Registry[Sink] = Registry("sensor.deliver.chat", "sink type")
+"""The files in `chat/`."""

@@ -1,0 +1,72 @@
+"""What this room asks of the rest of the house: the state at the moment of asking, as values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sensor.model.alert import Alert, Severity
+from sensor.model.client import Client
+from sensor.model.destination import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class SensorInfo:
+    """Who says all this, and by which data."""
+
+    name: str
+    version: str
+    geo_database: str | None = None
+    geo_built_at: int | None = None
+    """ns."""
+    attribution: str | None = None
+    """What the licence of the data wants to be shown, such as "IP data by IPinfo, CC BY-SA 4.0"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Plain integers since the start; those without another word never fall."""
+
+    interface: str | None = None
+    """What is being watched; None while there is nothing."""
+    frames: int = 0
+    dropped_frames: int = 0
+    undecodable_frames: int = 0
+    packets: int = 0
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """Kind (dns, tls) -> messages read."""
+    evicted: Mapping[str, int] = field(default_factory=dict)
+    """Table (clients, destinations, names, flows, streams) -> rows that had no room."""
+    clients: int = 0
+    """Rows held now, as the two below."""
+    destinations: int = 0
+    flows: int = 0
+    interface_waits: int = 0
+    """How often the interface was missing."""
+    interface_reopens: int = 0
+    """How often it was opened again."""
+    alerts: Mapping[tuple[str, Severity], int] = field(default_factory=dict)
+    """(detector, severity) -> alerts that began to fire."""
+    country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
+    """(client id, country; None: unknown) -> bytes sent to destinations there."""
+
+
+class Snapshots(Protocol):
+    """Given by the caller; every answer is a value that nobody changes afterwards. Called on the event loop."""
+
+    def sensor(self) -> SensorInfo:
+        """Who we are, and the database in use."""
+
+    def counters(self) -> Counters:
+        """All counts at this moment."""
+
+    def clients(self) -> Sequence[Client]:
+        """All clients, in any order; "other" may be among them."""
+
+    def destinations(self, client: str | None) -> Sequence[Destination]:
+        """Those of one client id (none if it is unknown), or of all; most bytes first.
+
+        Rows may be made only when they are looked at: whoever needs few of them slices.
+        """
+
+    def alerts(self) -> Sequence[Alert]:
+        """Firing ones and those lately resolved, each in its last state."""

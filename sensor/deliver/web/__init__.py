@@ -1,0 +1,1 @@
+"""The HTTP side: page, JSON API, /metrics, and the headers and checks that hold for all of them."""

@@ -1,0 +1,181 @@
+"""The page: one table of clients and their destinations, made on the server, without a script.
+
+Every value passes `html.escape` on its way into the text, here and nowhere else: rows are built by `_cell`.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from urllib.parse import quote
+
+from aiohttp import web
+
+from sensor.base.text import printable
+from sensor.base.times import rfc3339
+from sensor.base.units import size_text
+from sensor.deliver.shapes import captured_ratio
+from sensor.deliver.snapshots import Counters, Snapshots
+from sensor.deliver.web.api import client_id
+from sensor.deliver.web.security import problem
+from sensor.model.alert import Alert
+from sensor.model.client import Client
+from sensor.model.destination import Destination
+
+MAX_ALERTS = 50
+"""Alerts on the page, the latest."""
+MAX_CLIENTS = 300
+"""Clients on the page, those with the most bytes."""
+MAX_ROWS, MIN_ROWS = 2_000, 5
+"""Destinations of all clients on the page together, shared evenly; but of each at least so many."""
+MAX_ROWS_EACH = 200
+"""Destinations of one client on the page of all."""
+REFRESH_SECONDS = 10
+MAX_CELL = 200
+"""Characters of one value."""
+
+
+class Pages:
+    """The handler of `/`; with `?client=ID` it shows that client alone, with more of its rows."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """The whole page, as HTML."""
+        try:
+            wanted = request.query.get("client")
+            client = None if wanted is None else client_id(wanted)
+        except ValueError as error:
+            return problem(400, str(error))
+        return web.Response(
+            body=self.render(client).encode("utf-8", "replace"), content_type="text/html", charset="utf-8"
+        )
+
+    def render(self, client: str | None = None) -> str:
+        """The text of the page, of one client or of all."""
+        snapshots = self._snapshots
+        sensor = snapshots.sensor()
+        clients = [row for row in snapshots.clients() if client is None or row.id == client]
+        parts = [
+            _head(),
+            _status(snapshots.counters(), len(clients), only=client is not None),
+            _alerts([alert for alert in snapshots.alerts() if client is None or alert.client.id == client]),
+            *_clients(clients, snapshots, MAX_ROWS if client is not None else None),
+            "<footer>",
+            f"<p>{_text(sensor.name)} {_text(sensor.version)}</p>",
+            f"<p>{_text(sensor.attribution)}</p>" if sensor.attribution else "",
+            '<p><a href="/api/v1/status">API</a> <a href="/metrics">metrics</a></p>',
+            "</footer></body></html>",
+        ]
+        return "\n".join(part for part in parts if part)
+
+
+def _text(value: object) -> str:
+    return escape(printable(str(value), MAX_CELL), quote=True)
+
+
+def _cell(value: object, kind: str = "") -> str:
+    return f'<td class="{kind}">{_text(value)}</td>' if kind else f"<td>{_text(value)}</td>"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Heads as they are, rows of cells that are HTML already."""
+    head = "".join(f'<th scope="col"{NUMBER if name in NUMBERS else ""}>{_text(name)}</th>' for name in heads)
+    body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def _head() -> str:
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
+        '<title>Idlewire</title><link rel="stylesheet" href="/static/style.css"></head>\n'
+        '<body><header><h1><a href="/">Idlewire</a></h1></header>'
+    )
+
+
+def _status(counters: Counters, clients: int, *, only: bool) -> str:
+    watching = f"Watching {counters.interface}" if counters.interface else "Waiting for an interface"
+    seen = captured_ratio(counters.frames, counters.dropped_frames)
+    shown = "" if only else f", {clients:,} client{'' if clients == 1 else 's'}"
+    line = f"{watching}: {counters.frames:,} frames{shown}, {seen:.2%} of the traffic seen"
+    return f"<p>{_text(line)}</p>" + ('<p><a href="/">All clients</a></p>' if only else "")
+
+
+def _alerts(alerts: Sequence[Alert]) -> str:
+    if not alerts:
+        return "<h2>Alerts</h2><p>None.</p>"
+    latest = sorted(alerts, key=lambda alert: (alert.state != "firing", -alert.updated_at, alert.id))
+    rows = [
+        (
+            _cell(_moment(alert.updated_at)),
+            _cell(alert.state),
+            _cell(alert.severity, alert.severity),
+            _cell(alert.client.name or alert.client.id),
+            _cell(alert.summary),
+        )
+        for alert in latest[:MAX_ALERTS]
+    ]
+    more = f"<p>and {len(alerts) - MAX_ALERTS:,} more</p>" if len(alerts) > MAX_ALERTS else ""
+    return "<h2>Alerts</h2>" + _table(("updated", "state", "severity", "client", "what"), rows) + more
+
+
+def _clients(clients: Sequence[Client], snapshots: Snapshots, limit: int | None) -> list[str]:
+    if not clients:
+        return ["<h2>Clients</h2><p>None seen yet.</p>"]
+    busiest = sorted(clients, key=lambda client: (-_moved(client), client.id))
+    each = limit or min(MAX_ROWS_EACH, max(MIN_ROWS, MAX_ROWS // len(busiest)))
+    parts = [_client(client, snapshots.destinations(client.id), each) for client in busiest[:MAX_CLIENTS]]
+    if len(busiest) > MAX_CLIENTS:
+        parts.append(f"<p>and {len(busiest) - MAX_CLIENTS:,} more clients</p>")
+    return parts
+
+
+def _client(client: Client, destinations: Sequence[Destination], limit: int) -> str:
+    about = ", ".join(part for part in (client.vendor, *client.addresses[:4]) if part)
+    line = (
+        f"sent {size_text(client.totals.sent_bytes)} ({_rate(client.rates.sent_1m)}), "
+        f"received {size_text(client.totals.received_bytes)} ({_rate(client.rates.received_1m)})"
+    )
+    title = f"{client.name} ({client.id})" if client.name else client.id
+    parts = [
+        f'<h2><a href="/?client={quote(client.id, safe="", errors="replace")}">{_text(title)}</a></h2>',
+        f"<p>{_text(about)}</p>" if about else "",
+        f"<p>{_text(line)}</p>",
+    ]
+    if destinations:
+        parts.append(_table(HEADS, (_cells(row) for row in destinations[:limit])))
+    if len(destinations) > limit:
+        parts.append(f"<p>and {len(destinations) - limit:,} more destinations</p>")
+    return "\n".join(part for part in parts if part)
+
+
+NUMBERS = frozenset({"sent", "received", "sending"})
+NUMBER = ' class="number"'
+HEADS = ("name", "address", "country", "owner", "sent", "received", "sending", "last seen")
+
+
+def _cells(row: Destination) -> tuple[str, ...]:
+    name = f"{row.names[0].name} ({row.names[0].source})" if row.names else "unknown"
+    return (
+        _cell(name),
+        _cell(row.address),
+        _cell(row.place.country or "unknown"),
+        _cell(row.place.owner or "unknown"),
+        _cell(size_text(row.totals.sent_bytes), "number"),
+        _cell(size_text(row.totals.received_bytes), "number"),
+        _cell(_rate(row.rates.sent_1m), "number"),
+        _cell(_moment(row.totals.last_seen)),
+    )
+
+
+def _moved(row: Client) -> int:
+    return row.totals.sent_bytes + row.totals.received_bytes
+
+
+def _rate(bytes_per_second: float) -> str:
+    return f"{size_text(round(bytes_per_second))}/s"
+
+
+def _moment(time: int) -> str:
+    return rfc3339(time)[:19].replace("T", " ") + " UTC"

@@ -1,0 +1,93 @@
+"""What holds for every answer of the web server: headers, the Host check, reading only."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from sensor.deliver.shapes import json_bytes
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "idlewire",
+}
+METHODS = ("GET", "HEAD")
+"""Nothing here changes anything."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+_REASONS = {400: "bad request", 403: "unknown Host", 404: "not found", 405: "only GET and HEAD", 500: "internal error"}
+
+
+def own_names(machine: str, listen_host: str, configured: Iterable[str]) -> frozenset[str]:
+    """The names under which this server may be asked for: itself, the machine's name, what the owner added."""
+    names = {"localhost", listen_host, *configured}
+    if machine:
+        names |= {machine, f"{machine}.local"}
+    return frozenset(name.lower().removesuffix(".") for name in names if name)
+
+
+def host_status(hosts: Sequence[str], names: frozenset[str]) -> int:
+    """HTTP status for the values of the Host header: 200 to go on, 400 for none, several or rubbish, else 403.
+
+    Any literal address passes: DNS rebinding needs a name that its attacker controls.
+    """
+    if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0])) is None:
+        return 400
+    host = match[1].lower()
+    if host.startswith("["):
+        return 200 if _is_address(host[1:-1]) else 400
+    return 200 if host.removesuffix(".") in names or _is_address(host) else 403
+
+
+def guard(names: Callable[[], frozenset[str]]) -> Middleware:
+    """The middleware that lets only reading requests for this server through, and gives errors their shape."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        status = host_status(request.headers.getall("Host", []), names())
+        if status != 200:
+            return problem(status)
+        if request.method not in METHODS:
+            return problem(405)
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return problem(error.status)
+
+    return check
+
+
+def problem(status: int, message: str | None = None) -> web.Response:
+    """An error as `{"error": "..."}`; the message is ours, never a part of the request."""
+    reason = message or _REASONS.get(status, "not possible")
+    response = web.Response(
+        status=status,
+        body=json_bytes({"error": reason}),
+        content_type="application/json",
+        headers={**HEADERS, "Cache-Control": "no-store"},
+    )
+    if status == 405:
+        response.headers["Allow"] = ", ".join(METHODS)
+    return response
+
+
+async def add_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: last word over every header that must not be missing."""
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

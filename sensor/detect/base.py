@@ -1,0 +1,80 @@
+"""What a detector is: hooks, all optional, that see contacts and what they move, and yield alerts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sensor.base.registry import Registry
+from sensor.detect.watch import Watch
+from sensor.model.activity import Activity, Contact
+from sensor.model.alert import Alert, AlertClient
+from sensor.model.destination import Place
+
+MAX_ACTIVE = 1_000
+"""Alerts that one detector may hold open; what would be one more is suppressed, and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What detectors may ask."""
+
+    client: Callable[[str], AlertClient]
+    """Who a client is, by its id; asked when an alert is made or shown."""
+    watches: tuple[Watch, ...] = ()
+    """The [[watch]] tables; those who match name clients by id."""
+
+
+class Detector:
+    """One rule. A plug-in file in `rules/` sets `PLUGIN` to its subclass.
+
+    Time is what the calls say. An alert is yielded when it fires and when it resolves; between, `active`
+    shows how it stands. A detector's own tables have caps.
+    """
+
+    name: ClassVar[str] = ""
+    """The name of its file; set when the class is made."""
+    settings_type: ClassVar[type[Any]]
+    """A frozen dataclass: the keys of [detect.<name>], among them `enabled: bool`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
+
+    def __init__(self, settings: Any, facts: Facts) -> None:
+        """`settings` is of type `settings_type`."""
+        self.suppressed = 0
+        """Times that an alert was not made because MAX_ACTIVE were open."""
+
+    def learned(self, contact: Contact, now: int) -> None:
+        """There is a new contact, or a new name or place for one."""
+
+    def forgotten(self, row: int) -> None:
+        """The contact of that row is no more; the row may come again with another one."""
+
+    def second(self, activity: Activity, frames: int, dropped: int) -> Iterable[Alert]:
+        """A second of packet time is over. `frames`, `dropped`: frames captured and lost since the start."""
+        return ()
+
+    def crowded(self, now: int, clients: int) -> Iterable[Alert]:
+        """The client table was full (`clients` is its cap): new clients were counted as "other", or old ones were."""
+        return ()
+
+    def tick(self, now: int) -> Iterable[Alert]:
+        """Time has passed, with or without packets; about once a second."""
+        return ()
+
+    def active(self) -> Iterator[Alert]:
+        """The alerts that are firing, as they stand."""
+        return iter(())
+
+
+def owner_key(place: Place) -> str:
+    """Whose a destination is, as far as is known: owner, else AS, else country, else "unknown"."""
+    if place.owner:
+        return place.owner
+    if place.asn is not None:
+        return f"AS{place.asn}"
+    return place.country or "unknown"
+
+
+DETECTORS: Registry[Detector] = Registry("sensor.detect.rules", "detector")
+"""The files in `rules/`."""

@@ -1,0 +1,97 @@
+"""Hands events to the detectors that want them, and keeps what they said."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sensor.detect.base import Detector
+from sensor.model.activity import Activity, Contact
+from sensor.model.alert import SEVERITIES, Alert, Severity
+
+MAX_HISTORY = 1_000
+"""Resolved alerts kept; the oldest go."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """All detectors as one. A hook that a detector does not override costs nothing."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self.counts: dict[tuple[str, Severity], int] = {
+            (detector.name, severity): 0 for detector in detectors for severity in SEVERITIES
+        }
+        """Alerts that fired, by detector and severity."""
+        self.failures: Counter[str] = Counter({detector.name: 0 for detector in detectors})
+        """Calls that a detector did not survive."""
+        self.evaluations: Counter[str] = Counter({detector.name: 0 for detector in detectors})
+        """Seconds of traffic that a detector has judged."""
+        self._detectors = tuple(detectors)
+        self._learned = _overriding(detectors, "learned")
+        self._forgotten = _overriding(detectors, "forgotten")
+        self._second = _overriding(detectors, "second")
+        self._crowded = _overriding(detectors, "crowded")
+        self._tick = _overriding(detectors, "tick")
+        self._resolved: deque[Alert] = deque(maxlen=MAX_HISTORY)
+
+    @property
+    def suppressed(self) -> dict[str, int]:
+        """Times that an alert was not made because too many were open, by detector."""
+        return {detector.name: detector.suppressed for detector in self._detectors}
+
+    def learned(self, contact: Contact, now: int) -> None:
+        """There is a new contact, or a new name or place for one."""
+        for detector in self._learned:
+            self._guarded(detector, lambda one: one.learned(contact, now))
+
+    def forgotten(self, row: int) -> None:
+        """A contact row was evicted."""
+        for detector in self._forgotten:
+            self._guarded(detector, lambda one: one.forgotten(row))
+
+    def second(self, activity: Activity, frames: int, dropped: int) -> list[Alert]:
+        """The alerts that fire or resolve with this second."""
+        for detector in self._second:
+            self.evaluations[detector.name] += 1
+        return self._asked(self._second, lambda one: one.second(activity, frames, dropped))
+
+    def crowded(self, now: int, clients: int) -> list[Alert]:
+        """The client table was full; `clients` is its cap."""
+        return self._asked(self._crowded, lambda one: one.crowded(now, clients))
+
+    def tick(self, now: int) -> list[Alert]:
+        """The alerts that resolve or fire because time has passed."""
+        return self._asked(self._tick, lambda one: one.tick(now))
+
+    def alerts(self) -> list[Alert]:
+        """All that are firing, as they stand, and the last MAX_HISTORY that resolved; the oldest start first."""
+        alerts = list(self._resolved)
+        for detector in self._detectors:
+            alerts += self._guarded(detector, lambda one: one.active())
+        return sorted(alerts, key=lambda alert: (alert.started_at, alert.id))
+
+    def _asked(self, detectors: Iterable[Detector], call: Callable[[Detector], Iterable[Alert]]) -> list[Alert]:
+        alerts = [alert for detector in detectors for alert in self._guarded(detector, call)]
+        for alert in alerts:
+            if alert.state == "resolved":
+                self._resolved.append(alert)
+            else:
+                self.counts[alert.detector, alert.severity] += 1
+        return alerts
+
+    def _guarded(self, detector: Detector, call: Callable[[Detector], Iterable[Alert] | None]) -> list[Alert]:
+        """What the call yields, up to where it failed."""
+        alerts: list[Alert] = []
+        try:
+            alerts.extend(call(detector) or ())
+        except Exception:  # noqa: BLE001  # rules are many and the least tried code: one that fails must not blind the others
+            self.failures[detector.name] += 1
+            if self.failures[detector.name] == 1:
+                _log.exception("detector %s failed; the others go on, and so will it", detector.name)
+        return alerts
+
+
+def _overriding(detectors: Iterable[Detector], hook: str) -> list[Detector]:
+    base: Any = getattr(Detector, hook)
+    return [detector for detector in detectors if getattr(type(detector), hook) is not base]

@@ -1,0 +1,193 @@
+"""A client sends to a watched place.
+
+1. A contact counts from the second in which it is known to be at a watched place: a name that comes later (a TLS
+   hello follows the handshake) makes it count from then on. What it moved before is in the destination's totals.
+2. Only contacts to which the client sent count: anyone can send to a client. An alert fires in a second in which
+   the client sends; what it receives later keeps it open.
+3. There is one alert per watch, client and owner of the destination. Where the owner is unknown, the AS, the country,
+   and at last "unknown" stand for it: a million addresses that nobody knows make one alert.
+4. A client that goes through more than MAX_OWNERS owners of one watch has the rest in one more alert, so that it
+   cannot flood the chat, and cannot take the room that the alerts of other clients need.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sensor.base.addresses import address_text
+from sensor.base.countries import country_name
+from sensor.base.text import printable
+from sensor.base.units import Duration, size_text
+from sensor.detect.base import MAX_ACTIVE, Detector, Facts, owner_key
+from sensor.detect.case import Case
+from sensor.detect.groups import Groups, Movement
+from sensor.detect.watch import Matcher
+from sensor.model.activity import Activity, Contact
+from sensor.model.alert import Alert, AlertClient, AlertDestination
+
+MAX_OWNERS = 32
+"""Open alerts for one watch and client, each with an owner of its own."""
+
+OTHER_OWNERS = "other owners"
+"""Stands for the owners beyond that."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """[detect.watchlist]."""
+
+    enabled: bool = True
+    resolve_after: Duration = Duration("10m")
+    """Without traffic for this long, the alert is over."""
+
+
+Key = tuple[str, str, str]
+"""(watch, client, owner)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What contacts of one group have in common."""
+
+    client: str
+    owner: str
+    watches: tuple[int, ...]
+    """Numbers of the matchers that match, ascending."""
+
+
+class Watchlist(Detector):
+    """Keeps which contacts are watched, and one case per open alert."""
+
+    settings_type = Settings
+
+    def __init__(self, settings: Settings, facts: Facts) -> None:
+        super().__init__(settings, facts)
+        self._quiet = settings.resolve_after
+        self._facts = facts
+        self._matchers = [Matcher(watch) for watch in facts.watches if watch.enabled]
+        self._groups: Groups[_Label] = Groups()
+        self._cases: dict[Key, tuple[Matcher, Case]] = {}
+        self._owners: Counter[tuple[str, str]] = Counter()
+        """(watch, client) -> open cases with an owner of their own."""
+
+    def learned(self, contact: Contact, now: int) -> None:
+        watches = tuple(number for number, matcher in enumerate(self._matchers) if matcher.matches(contact))
+        if watches:
+            self._groups.put(contact, _Label(contact.client, owner_key(contact.place), watches))
+        else:
+            self._groups.take_out(contact.row)
+
+    def forgotten(self, row: int) -> None:
+        self._groups.forget(row)
+
+    def second(self, activity: Activity, frames: int, dropped: int) -> Iterator[Alert]:
+        for label, movement in self._groups.moved(activity):
+            for number in label.watches:
+                yield from self._moved(self._matchers[number], label, movement, frames, dropped)
+
+    def tick(self, now: int) -> Iterator[Alert]:
+        over = [key for key, (_, case) in self._cases.items() if now - case.last_seen >= self._quiet]
+        for key in over:
+            yield self._resolve(key)
+
+    def active(self) -> Iterator[Alert]:
+        for matcher, case in self._cases.values():
+            yield self._alert(matcher, case)
+
+    def _moved(self, matcher: Matcher, label: _Label, movement: Movement, frames: int, dropped: int) -> Iterator[Alert]:
+        watch = str(matcher.watch.name)
+        key = (watch, label.client, label.owner)
+        if key not in self._cases and self._owners[watch, label.client] >= MAX_OWNERS:
+            key = (watch, label.client, OTHER_OWNERS)
+        found = self._cases.get(key)
+        if found is not None and movement.first_seen - found[1].last_seen >= self._quiet:
+            yield self._resolve(key)
+            found = None
+        if found is not None:
+            _add(matcher, found[1], movement, frames, dropped)
+        elif movement.sent_packets and len(self._cases) >= MAX_ACTIVE:
+            self.suppressed += 1
+        elif movement.sent_packets:
+            case = Case((self.name, *key), movement.first_seen, movement.contact)
+            _add(matcher, case, movement, frames, dropped)
+            self._cases[key] = (matcher, case)
+            self._owners[watch, label.client] += key[2] != OTHER_OWNERS
+            yield self._alert(matcher, case)
+
+    def _resolve(self, key: Key) -> Alert:
+        matcher, case = self._cases.pop(key)
+        watch, client, owner = key
+        if owner != OTHER_OWNERS:
+            self._owners[watch, client] -= 1
+            if not self._owners[watch, client]:
+                del self._owners[watch, client]
+        return self._alert(matcher, case, case.last_seen + self._quiet)
+
+    def _alert(self, matcher: Matcher, case: Case, resolved_at: int | None = None) -> Alert:
+        client, contact = self._facts.client(case.contact.client), case.contact
+        destination = _destination(contact)
+        over = resolved_at is not None
+        measured: dict[str, object] = {
+            "matched_by": next(iter(case.thresholds)),
+            "country": contact.place.country,
+            "asn": contact.place.asn,
+            "owner": contact.place.owner,
+            "domain": destination.name,
+            "address": destination.address,
+        }
+        return Alert(
+            id=case.id,
+            fingerprint=case.fingerprint,
+            detector=self.name,
+            severity=matcher.watch.severity,
+            state="resolved" if over else "firing",
+            started_at=case.started_at,
+            updated_at=case.last_seen if resolved_at is None else resolved_at,
+            resolved_at=resolved_at,
+            client=client,
+            destination=destination,
+            summary=_sentence(client, destination, str(matcher.watch.name), case, over=over),
+            rule=str(matcher.watch.name),
+            thresholds=dict(case.thresholds),
+            measured=measured,
+            evidence=case.evidence(),
+        )
+
+
+PLUGIN = Watchlist
+
+
+def _add(matcher: Matcher, case: Case, movement: Movement, frames: int, dropped: int) -> None:
+    case.add(movement, frames, dropped)
+    if case.contact is movement.contact:
+        case.thresholds = matcher.places(movement.contact)
+
+
+def _destination(contact: Contact) -> AlertDestination:
+    best = contact.names[0] if contact.names else None
+    return AlertDestination(
+        address=address_text(contact.address),
+        name=None if best is None else best.name,
+        name_source=None if best is None else best.source,
+        place=contact.place,
+    )
+
+
+def _sentence(client: AlertClient, destination: AlertDestination, watch: str, case: Case, *, over: bool) -> str:
+    place, folded = destination.place, case.key[-1] == OTHER_OWNERS
+    whose = place.owner or ("" if place.asn is None else f"AS{place.asn}") or "an unknown owner"
+    where = f" in {country_name(place.country)}" if place.country else ""
+    which = f"{destination.name}, {destination.address}" if destination.name else destination.address
+    others = f" and others, beyond {MAX_OWNERS} owners" if folded else ""
+    sent = f"{size_text(case.sent_bytes)} sent{' in all' if over else ' so far'}"
+    return printable(
+        f'{_who(client)} contacted {whose}{where} ({which}){others}, on watch "{watch}"; {sent}.', limit=1_000
+    )
+
+
+def _who(client: AlertClient) -> str:
+    """`Redmi Note (Xiaomi)`, else `Xiaomi 60:38:e0:c5:35:a0`, else the MAC, else an address."""
+    plain = client.mac or next(iter(client.addresses), client.id)
+    if client.name:
+        return f"{client.name} ({client.vendor})" if client.vendor else client.name
+    return f"{client.vendor} {plain}" if client.vendor else plain

@@ -1,0 +1,120 @@
+"""The pipeline with all that it asks, built from a configuration; and what others may see of it."""
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+
+from sensor import __version__
+from sensor.account import snapshot
+from sensor.account.ledger import Limits
+from sensor.account.locality import Local
+from sensor.base.addresses import address_text, mac_text
+from sensor.config import Config
+from sensor.deliver.snapshots import Counters, SensorInfo
+from sensor.detect.base import Facts
+from sensor.detect.engine import Engine
+from sensor.enrich.geo import GeoDatabase
+from sensor.enrich.names import NameBook
+from sensor.enrich.vendors import Vendors
+from sensor.model.alert import Alert, AlertClient
+from sensor.model.client import Client
+from sensor.model.destination import Destination
+from sensor.pipeline import Pipeline
+
+
+class House:
+    """Everything between capture and delivery. Implements `deliver.snapshots.Snapshots`."""
+
+    def __init__(self, config: Config, on_alert: Callable[[Alert], None], local: Iterable[str] = ()) -> None:
+        self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir)
+        self.vendors = Vendors()
+        self.names = NameBook()
+        facts = Facts(self._alert_client, config.watch)
+        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors])
+        self.configured_local = (*map(str, config.local), *local)
+        self.pipeline = Pipeline(
+            places=self.geo,
+            names=self.names,
+            engine=self.engine,
+            local=Local(self.configured_local),
+            limits=Limits(
+                config.account.max_clients,
+                config.account.max_destinations,
+                config.account.max_destinations_per_client,
+            ),
+            on_alert=on_alert,
+        )
+        self._called = config.client_names
+        self._vendor_of: dict[bytes, str | None] = {}
+        self._name = config.name or socket.gethostname()
+
+    def open(self) -> None:
+        """Opens the databases. DataError."""
+        self.geo.open()
+        self.vendors.open()
+
+    def close(self) -> None:
+        """Closes them."""
+        self.geo.close()
+
+    @property
+    def now(self) -> int:
+        """Packet time, ns."""
+        return self.pipeline.now
+
+    def sensor(self) -> SensorInfo:
+        """Who says all this, and by which data."""
+        return SensorInfo(
+            self._name, __version__, self.geo.name or None, self.geo.built_at, self.geo.attribution or None
+        )
+
+    def counters(self) -> Counters:
+        """All counts of the pipeline; capture adds its own."""
+        pipeline, ledger = self.pipeline, self.pipeline.ledger
+        return Counters(
+            frames=pipeline.counts.frames,
+            dropped_frames=pipeline.counts.dropped,
+            undecodable_frames=pipeline.headers.stats.undecodable,
+            packets=pipeline.headers.stats.packets,
+            messages=dict(pipeline.counts.messages),
+            evicted={
+                "clients": ledger.stats.evicted_clients + ledger.stats.refused_clients,
+                "destinations": ledger.stats.evicted_contacts + ledger.stats.refused_contacts,
+                "names": self.names.evicted,
+                "flows": pipeline.flows.expired,
+                "streams": pipeline.messages.streams.evicted,
+            },
+            clients=len(ledger.clients) - 1,
+            destinations=ledger.contacts.destinations,
+            flows=pipeline.flows.count,
+            alerts=dict(self.engine.counts),
+            country_sent=snapshot.country_sent(ledger),
+        )
+
+    def clients(self) -> list[Client]:
+        """All clients that were seen."""
+        return snapshot.clients(self.pipeline.ledger, self.now, self._describe)
+
+    def destinations(self, client: str | None) -> Sequence[Destination]:
+        """Those of one client id, or of all; most bytes first."""
+        return snapshot.Destinations(self.pipeline.ledger, self.now, client)
+
+    def alerts(self) -> list[Alert]:
+        """Firing and lately resolved, by start."""
+        return self.engine.alerts()
+
+    def _describe(self, mac: bytes | None) -> tuple[str | None, str | None]:
+        if mac is None:
+            return None, None
+        if mac not in self._vendor_of:
+            if len(self._vendor_of) > 4 * self.pipeline.ledger.limits.clients:
+                self._vendor_of.clear()
+            self._vendor_of[mac] = self.vendors.vendor(mac)
+        return self._vendor_of[mac], self._called.get(mac_text(mac))
+
+    def _alert_client(self, identity: str) -> AlertClient:
+        row = self.pipeline.ledger.by_id(identity)
+        if row is None:
+            return AlertClient(identity, None, self._called.get(identity), None, ())
+        vendor, name = self._describe(row.mac)
+        addresses = tuple(address_text(address) for address in row.addresses)
+        return AlertClient(identity, mac_text(row.mac) if row.mac else None, name, vendor, addresses)

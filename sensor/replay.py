@@ -1,0 +1,46 @@
+"""Capture files through the same pipeline as live frames."""
+
+from collections.abc import Callable, Sequence
+
+from sensor.capture.files import CaptureFiles
+from sensor.config import Config
+from sensor.deliver.report import Replayed, Result
+from sensor.house import House
+
+Progress = Callable[[int, int | None], None]
+"""(bytes read, bytes in all or None) now and then."""
+
+
+def replay(config: Config, paths: Sequence[str], *, local: Sequence[str] = (), progress: Progress) -> Result:
+    """What the captures hold, by the packets' own time. CaptureError, DataError.
+
+    Warnings about files that end early are in the result.
+    """
+    house = House(config, lambda _: None, local)
+    house.open()
+    try:
+        files = CaptureFiles(paths)
+        for batch in files.batches():
+            house.pipeline.feed(batch)
+            progress(files.stats.bytes_read, files.stats.total_bytes)
+        house.pipeline.finish()
+        return _result(house, files, paths)
+    finally:
+        house.close()
+
+
+def _result(house: House, files: CaptureFiles, paths: Sequence[str]) -> Result:
+    stats = files.stats
+    replayed = Replayed(
+        tuple(paths), stats.frames, house.pipeline.headers.stats.undecodable, stats.first, stats.last,
+        tuple(stats.warnings),
+    )  # fmt: skip
+    clients = house.clients()
+    return Result(
+        replayed,
+        clients,
+        {client.id: list(house.destinations(client.id)) for client in clients},
+        list(house.pipeline.names_seen),
+        house.alerts(),
+        house.sensor(),
+    )

@@ -1,0 +1,147 @@
+"""Who sent how much to whom, and what happens when a table is full."""
+
+import numpy as np
+import pytest
+
+from sensor.account import ledger as ledger_module
+from sensor.account.flows import Collected
+from sensor.account.ledger import Ledger, Limits
+from sensor.account.locality import Ends
+from sensor.base.addresses import parse_address
+from sensor.base.times import SECOND
+from sensor.model.client import Totals
+from sensor.model.flow import FlowKey
+
+PHONE, ME = bytes.fromhex("640980000001"), parse_address("192.168.1.9")
+
+
+def far(number: int) -> bytes:
+    return parse_address("42.0.0.0")[:1] + number.to_bytes(3, "big")
+
+
+def move(ledger: Ledger, remote: bytes | None, *, mac: bytes = PHONE, sent: bool = True, nbytes: int = 100,
+         port: int = 443, at: int = SECOND) -> int:  # fmt: skip
+    """One packet of a flow of its own; returns its service row."""
+    ends = Ends(mac, ME, remote, sent)
+    key = FlowKey(mac, None, ME, remote or ME, 6, port if not sent else 40000, port if sent else 40000, 0, 0)
+    service = ledger.assign(key, ends, at)
+    values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at)]
+    ledger.post(Collected(*values))  # type: ignore[arg-type]
+    return service
+
+
+def sums(ledger: Ledger) -> int:
+    rows = [ledger.totals(row)[0] for row in ledger.clients.values()]
+    return sum(row.sent_bytes + row.received_bytes for row in rows)
+
+
+def test_totals_per_client_contact_and_service() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, far(1))
+    move(ledger, far(1), sent=False, nbytes=900)
+    move(ledger, far(1), port=80, nbytes=7)
+    move(ledger, None, nbytes=5)
+    [contact] = ledger.find(PHONE, far(1))
+    assert ledger.contacts.totals.totals(contact.row) == Totals(107, 900, 2, 1, SECOND, SECOND)
+    services = {port: ledger.services.totals.totals(row).sent_bytes for _, port, row in ledger.services.of(contact.row)}
+    assert services == {443: 100, 80: 7}
+    everything, local, other = ledger.totals(ledger.clients[PHONE])
+    assert (everything.sent_bytes, local.sent_bytes, other.sent_bytes) == (112, 5, 0)
+
+
+def test_closing_a_second_gives_what_destinations_moved_in_it() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, far(1), nbytes=50)
+    move(ledger, None, nbytes=5)
+    activity = ledger.close(2 * SECOND)
+    assert (activity.sent_bytes.tolist(), activity.sent_packets.tolist()) == ([50], [1])
+    assert len(ledger.close(3 * SECOND).rows) == 0
+
+
+def test_the_coldest_contacts_of_a_full_client_go_to_its_other_row() -> None:
+    ledger = Ledger(Limits(contacts_per_client=32))
+    for number in range(40):
+        move(ledger, far(number), at=SECOND * (1 + number))
+    ledger.release()
+    assert ledger.clients[PHONE].count <= 32
+    assert not ledger.find(PHONE, far(0))
+    assert ledger.find(PHONE, far(39))
+    everything, _, other = ledger.totals(ledger.clients[PHONE])
+    assert everything.sent_bytes == 4000
+    assert other.sent_bytes == 100 * ledger.stats.evicted_contacts
+
+
+def test_a_full_table_takes_from_the_client_that_holds_most() -> None:
+    ledger = Ledger(Limits(contacts=50))
+    quiet = bytes.fromhex("020000000077")
+    move(ledger, far(1), mac=quiet, at=SECOND)
+    for number in range(200):
+        move(ledger, far(number), at=SECOND * 2 + number)
+    assert ledger.find(quiet, far(1))
+    assert ledger.contacts.destinations <= 50
+
+
+def test_bytes_of_an_evicted_contact_that_were_on_the_way_are_not_lost() -> None:
+    ledger = Ledger(Limits(contacts_per_client=16))
+    service = move(ledger, far(0), at=SECOND)
+    for number in range(1, 30):
+        move(ledger, far(number), at=SECOND * 2 + number)
+    assert not ledger.find(PHONE, far(0))
+    late = [np.array([value], np.int64) for value in (0, service, 1, 11, 1, SECOND, SECOND)]
+    ledger.post(Collected(*late))  # type: ignore[arg-type]
+    everything, _, other = ledger.totals(ledger.clients[PHONE])
+    assert everything.sent_bytes == 30 * 100 + 11
+    assert other.sent_bytes == ledger.stats.evicted_contacts * 100 + 11
+
+
+def test_evicted_rows_are_used_again_only_after_release() -> None:
+    ledger = Ledger(Limits(contacts_per_client=16))
+    for number in range(17):
+        move(ledger, far(number), at=SECOND * 2 + number)
+    gone = set(ledger.forgotten)
+    assert gone
+    assert not gone & {contact.row for contact in ledger.find(PHONE, far(16))}
+    ledger.release()
+    move(ledger, far(99))
+    assert ledger.find(PHONE, far(99))[0].row in gone
+
+
+def test_spoofed_clients_evict_each_other_but_never_a_known_one() -> None:
+    ledger = Ledger(Limits(clients=64))
+    move(ledger, far(1))
+    move(ledger, far(1), sent=False)
+    for number in range(1000):
+        move(ledger, far(1), mac=b"\x02" + number.to_bytes(5, "big"), at=SECOND * (2 + number // 50))
+    assert PHONE in ledger.clients
+    assert len(ledger.clients) <= 65
+    assert ledger.overflow
+    assert sums(ledger) == 100 * 1002
+
+
+def test_too_many_new_clients_in_one_second_share_the_other_client() -> None:
+    ledger = Ledger(Limits(clients=1000))
+    for number in range(300):
+        move(ledger, far(1), mac=b"\x02" + number.to_bytes(5, "big"))
+    assert ledger.stats.refused_clients == 100
+    assert ledger.totals(ledger.clients[b""])[0].sent_bytes == 100 * 100
+
+
+def test_one_client_cannot_open_contacts_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_NEW_CONTACTS", 10)
+    ledger = Ledger(Limits())
+    for number in range(25):
+        move(ledger, far(number))
+    everything, _, other = ledger.totals(ledger.clients[PHONE])
+    assert (everything.sent_bytes, other.sent_bytes) == (2500, 1500)
+    move(ledger, far(24), at=2 * SECOND)
+    assert ledger.find(PHONE, far(24))
+
+
+def test_a_port_scan_does_not_grow_the_services_of_a_contact() -> None:
+    ledger = Ledger(Limits())
+    for port in range(1, 500):
+        move(ledger, far(1), port=port)
+    [contact] = ledger.find(PHONE, far(1))
+    services = ledger.services.of(contact.row)
+    assert len(services) == 17
+    assert sum(ledger.services.totals.totals(row).sent_bytes for _, _, row in services) == 499 * 100

@@ -1,0 +1,119 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sensor.base.fields import Asn, Domain, Interface, Label, Listen, Mac, Network, Owner, is_mac
+
+
+@pytest.mark.parametrize("value", [4837, "4837", "AS4837", " as4837 "])
+def test_as_numbers_may_carry_their_prefix(value: int | str) -> None:
+    assert Asn(value) == 4837
+
+
+@pytest.mark.parametrize("value", [0, -1, 2**32, "AS0", "ASN", "", "AS 4837", "٤"])
+def test_what_is_no_as_number(value: int | str) -> None:
+    with pytest.raises(ValueError, match="is not an AS number"):
+        Asn(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("42.62.48.0/24", "42.62.48.0/24"),
+        ("42.62.48.10", "42.62.48.10/32"),
+        ("2400:3200:0::/32", "2400:3200::/32"),
+        ("2400:3200::1", "2400:3200::1/128"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_networks_have_one_spelling(text: str, network: str) -> None:
+    assert Network(text) == network
+
+
+def test_a_network_knows_its_block() -> None:
+    assert Network("42.62.48.0/24").block() == (4, 24, 0x2A3E3000)
+    assert Network("2400:3200::/32").block() == (16, 32, 0x2400320000000000 << 64)
+
+
+def test_bits_beyond_the_length_get_a_hint() -> None:
+    with pytest.raises(ValueError, match=r"did you mean 42\.62\.48\.0/24\?"):
+        Network("42.62.48.10/24")
+    with pytest.raises(ValueError, match="did you mean 2400:3200::/32"):
+        Network("2400:3200::1/32")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "42.62.48", "42.62.48.0/33", "xiaomi.com", "fe80::1%eth0", "1.2.3.4-1.2.3.9", "10"]
+)
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a network like"):
+        Network(text)
+
+
+def test_domains_have_one_spelling() -> None:
+    assert Domain("API.Xiaomi.com.") == "api.xiaomi.com"
+    assert Domain("bücher.example") == "xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("text", ["", "*.xiaomi.com", "https://xiaomi.com/", "xiaomi..com", "a b.com"])
+def test_what_is_no_domain(text: str) -> None:
+    with pytest.raises(ValueError, match="domain"):
+        Domain(text)
+
+
+def test_an_address_is_no_domain_and_says_where_it_belongs() -> None:
+    with pytest.raises(ValueError, match="under cidrs"):
+        Domain("42.62.48.10")
+
+
+def test_an_owner_is_more_than_blanks() -> None:
+    assert Owner(" Xiaomi ") == "Xiaomi"
+    with pytest.raises(ValueError, match="only blanks"):
+        Owner("  ")
+
+
+def test_macs_have_one_spelling() -> None:
+    assert Mac("60-38-E0-C5-35-A0") == Mac("6038e0c535a0") == "60:38:e0:c5:35:a0"
+    assert is_mac("60:38:e0:c5:35:a0")
+    assert not is_mac("Redmi Note")
+    with pytest.raises(ValueError, match="is not a MAC address like"):
+        Mac("60:38:e0")
+
+
+def test_labels_are_short_and_printable() -> None:
+    assert Label(" china ") == "china"
+    for wrong in ("", "  ", "a" * 65, "red\x1b[31m", "\u202eevil"):
+        with pytest.raises(ValueError, match="printable characters"):
+            Label(wrong)
+
+
+def test_interfaces_are_names_that_the_kernel_takes() -> None:
+    assert Interface("br-lan.10") == "br-lan.10"
+    for wrong in ("", "../etc", "a" * 16, "eth 0", "..", "ü" * 8):
+        with pytest.raises(ValueError, match="name of an interface"):
+            Interface(wrong)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:8470", "[::1]:0", "localhost:8470", "0.0.0.0:65535"])
+def test_where_a_server_can_listen(text: str) -> None:
+    assert Listen(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8470", ":8470", "::1:8470", "127.0.0.1:65536", "[zz]:1", "[1]:1", "a b:1", "h:1\n"]
+)
+def test_where_it_cannot(text: str) -> None:
+    if text == "h:1\n":
+        assert Listen(text) == "h:1"
+        return
+    with pytest.raises(ValueError, match='like "127'):
+        Listen(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_value_or_a_printable_value_error(text: str) -> None:
+    for kind in (Label, Asn, Owner, Network, Domain, Mac, Interface, Listen):
+        try:
+            kind(text)
+        except ValueError as error:
+            assert str(error)  # noqa: PT017  # both ends are fine

@@ -1,0 +1,127 @@
+"""The page holds what is known, and no markup but its own."""
+
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from sensor.deliver.web import pages as module
+from sensor.deliver.web.pages import Pages
+
+ELEMENTS = {"html", "head", "meta", "title", "link", "body", "header", "h1", "h2", "a", "p", "div", "footer"}
+ELEMENTS |= {"table", "thead", "tbody", "tr", "th", "td"}
+ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "rel", "href", "class", "scope"}
+VOID = {"meta", "link"}
+
+
+class Outline(HTMLParser):
+    """Elements, attributes and text of a page; complains about what is not closed."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.attributes, self.texts, self.links, self.open = Counter(), set(), [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value for name, value in attrs if name == "href"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def handle_comment(self, data):
+        raise AssertionError(f"comment {data!r}")
+
+    def unknown_decl(self, data):
+        raise AssertionError(f"declaration {data!r}")
+
+    def handle_pi(self, data):
+        raise AssertionError(f"instruction {data!r}")
+
+
+def test_what_it_shows(world):
+    outline = Outline(Pages(world).render())
+    text = "\n".join(outline.texts)
+    for expected in (
+        "phone (60:38:e0:c5:35:a0)",
+        "Wistron Neweb, 192.168.2.100",
+        "api.example.com (tls)",
+        "18.193.233.122",
+        "Amazon.com",
+        "phone sent 1.2 KB to Xiaomi in CN",
+        "Watching br0: 90 frames, 1 client, 90.00% of the traffic seen",
+        "IP data by IPinfo, CC BY-SA 4.0",
+    ):
+        assert expected in text
+    assert outline.elements["table"] == 2
+
+
+def test_nothing_yet(world):
+    world.all_clients, world.all_destinations, world.all_alerts = [], [], []
+    text = "\n".join(Outline(Pages(world).render()).texts)
+    assert "None seen yet." in text
+
+
+def test_unknown_is_called_unknown(world, examples):
+    place = type(examples.destination().place)()
+    world.all_destinations = [examples.destination(names=(), place=place)]
+    assert Outline(Pages(world).render()).texts.count("unknown") == 3
+
+
+def test_hostile_text_adds_no_element_and_no_attribute(examples):
+    plain = Outline(Pages(examples.hostile_world("x")).render())
+    for payload in examples.payloads:
+        page = Pages(examples.hostile_world(payload)).render()
+        outline = Outline(page)
+        assert outline.elements == plain.elements
+        assert outline.attributes == plain.attributes
+        assert set(outline.elements) <= ELEMENTS
+        assert outline.attributes <= ATTRIBUTES
+        assert all(link.startswith("/") and not link.startswith("//") for link in outline.links)
+        assert all(line.isprintable() for line in page.split("\n"))
+        assert "{{7*7}}" in page or payload != "{{7*7}}"
+
+
+async def test_one_client_alone(site, world, examples):
+    world.all_clients.append(examples.client("02:00:00:00:00:01", name="tablet"))
+    _, body = await site.get("/?client=02:00:00:00:00:01")
+    assert b"tablet" in body
+    assert b"phone (" not in body
+    response, _ = await site.get("/?client=%3Cscript%3E")
+    assert response.status == 400
+
+
+async def test_every_link_works(site):
+    _, body = await site.get("/")
+    for link in Outline(body.decode()).links:
+        response, _ = await site.get(link)
+        assert response.status == 200, link
+
+
+@pytest.mark.parametrize(("clients", "rows_each", "shown"), [(1, 500, 200), (20, 150, 100), (600, 10, 5)])
+def test_it_never_grows_without_end(world, examples, clients, rows_each, shown):
+    macs = [f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}" for number in range(clients)]
+    world.all_clients = [examples.client(mac) for mac in macs]
+    world.all_destinations = [
+        examples.destination(f"18.0.{number >> 8}.{number & 255}", client=mac)
+        for mac in macs
+        for number in range(rows_each)
+    ]
+    page = Pages(world).render()
+    assert f"and {rows_each - shown} more destinations" in page
+    assert page.count("18.0.") == shown * min(clients, module.MAX_CLIENTS)
+    assert len(page) < 2_000_000
+    assert (clients <= module.MAX_CLIENTS) == ("more clients" not in page)
+
+
+def test_many_alerts(world, examples):
+    world.all_alerts = [examples.alert(f"a{number}") for number in range(module.MAX_ALERTS + 3)]
+    assert "and 3 more" in Pages(world).render()

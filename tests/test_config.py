@@ -1,0 +1,230 @@
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensor import config
+from sensor.base.settings import build
+from sensor.config import load, parse
+from sensor.deliver.sink import SINKS
+from sensor.detect.rules.client_table import ClientTable
+from sensor.detect.rules.watchlist import Settings as WatchlistSettings
+from sensor.detect.rules.watchlist import Watchlist
+from sensor.detect.watch import Watch
+from sensor.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent.parent / "config" / "idlewire.toml"
+MAC = "60:38:e0:c5:35:a0"
+
+
+def from_text(text: str) -> config.Config:
+    return parse(tomllib.loads(text))
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        from_text(text)
+    return list(caught.value.problems)
+
+
+def uncommented() -> dict[str, Any]:
+    """The example file with every setting in force: those lines have no blank after the #."""
+    return tomllib.loads(re.sub(r"^#(?=[a-z\[])", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+
+
+def test_an_empty_file_runs() -> None:
+    empty = from_text("")
+    assert (empty.interface, empty.promiscuous, empty.web.listen) == ("auto", "auto", "127.0.0.1:8470")
+    assert (empty.state_dir, empty.capture.ring, empty.capture.poll) == (
+        Path("/var/lib/idlewire"),
+        8 * 2**20,
+        50_000_000,
+    )
+    assert [(chosen.name, chosen.plugin) for chosen in empty.detect.detectors] == [
+        ("watchlist", Watchlist),
+        ("client_table", ClientTable),
+    ]
+    assert empty.watch == empty.sink == ()
+
+
+def test_the_keys_that_outside_tests_write() -> None:
+    made = from_text("""
+        interface = "br0"
+        state_dir = "/tmp/state"
+        [web]
+        listen = "127.0.0.1:0"
+        [[watch]]
+        name = "china"
+        countries = ["CN"]
+        asns = [4837]
+        owners = ["Xiaomi"]
+        cidrs = ["42.62.48.0/24"]
+        domains = ["xiaomi.com"]
+        severity = "critical"
+        clients = []
+        [detect.watchlist]
+        resolve_after = "90s"
+        [[sink]]
+        name = "lab"
+        type = "webhook"
+        url = "http://127.0.0.1:9000/hook"
+        min_severity = "warning"
+    """)
+    [watch], [sink] = made.watch, made.sink
+    assert (watch.countries, watch.asns, watch.owners, watch.cidrs, watch.domains, watch.severity) == (
+        ("CN",),
+        (4837,),
+        ("Xiaomi",),
+        ("42.62.48.0/24",),
+        ("xiaomi.com",),
+        "critical",
+    )
+    assert (sink.name, sink.type, sink.min_severity, sink.settings.url) == (
+        "lab",
+        "webhook",
+        "warning",
+        "http://127.0.0.1:9000/hook",
+    )
+    chosen = made.detect.detectors[0]
+    assert chosen.settings.resolve_after == 90 * 10**9
+
+
+def test_secrets_stay_out_of_the_trees_text() -> None:
+    made = from_text('[[sink]]\nname = "lab"\ntype = "webhook"\nurl = "http://hook/SECRET"')
+    assert "SECRET" not in repr(made)
+
+
+def test_a_detector_can_be_switched_off() -> None:
+    made = from_text("[detect.watchlist]\nenabled = false")
+    assert [chosen.name for chosen in made.detect.detectors] == ["client_table"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[web]\nlisen = "x"', "web.lisen: unknown key; did you mean 'web.listen'?"),
+        ("[web]\nlisten = 5", 'web.listen: expected text like "127.0.0.1:8470", got 5'),
+        ("[capture]\nring = 5", "capture.ring: expected a size from 256KiB to 1GiB"),
+        ('[capture]\npoll = "1m"', "capture.poll: expected a duration from 1ms to 1s"),
+        (
+            '[[watch]]\nname = "a"\ncountries = ["DE"]\n[[watch]]\nname = "china"\ncountries = ["CN", "CHN"]',
+            "watch[1] (\"china\").countries: 'CHN' is not an ISO 3166-1 alpha-2 code",
+        ),
+        (
+            '[[watch]]\nname = "china"\ncidrs = ["42.62.48.10/24"]',
+            "watch[0] (\"china\").cidrs: '42.62.48.10/24' has bits set beyond its length; did you mean 42.62.48.0/24?",
+        ),
+        (
+            '[[watch]]\nname = "empty"\nexcept_countries = ["CN"]',
+            'watch[0] ("empty"): names no place; give one of countries, asns, owners, cidrs, domains',
+        ),
+        (
+            '[[watch]]\nname = "a"\nasns = [1]\n[[watch]]\nname = "a"\nasns = [2]',
+            'watch.name: "a" is used 2 times',
+        ),
+        (
+            '[[watch]]\nname = "a"\nasns = [1]\nclients = ["Redmi Note"]',
+            'watch[0] ("a").clients: "Redmi Note" is no MAC and no name under [[client]]',
+        ),
+        ("[detect.watchlst]", "detect.watchlst: no detector called 'watchlst'; did you mean 'watchlist'? known: "),
+        ("[detect.nope]", "detect.nope: no detector called 'nope'; known: "),
+        ("[detect]\nwatchlist = 5", "detect.watchlist: expected a table, [detect.watchlist]"),
+        (
+            "[detect.watchlist]\nresolve = 1",
+            "detect.watchlist.resolve: unknown key; did you mean 'detect.watchlist.resolve_after'",
+        ),
+        ('[[sink]]\nname = "a"\ntype = "nope"', "sink[0] (\"a\").type: no sink type called 'nope'; known: webhook"),
+        ('[[sink]]\ntype = "webhook"\nurl = "http://a/"', "sink[0].name: missing"),
+        ('[[sink]]\nname = "a"', 'sink[0] ("a").type: missing'),
+        (
+            '[[sink]]\nname = "a"\ntype = "webhook"\nulr = "http://a/"',
+            'sink[0] ("a").ulr: unknown key; did you mean \'sink[0] ("a").url\'?',
+        ),
+        ('[[sink]]\nname = "a"\ntype = "webhook"', 'sink[0] ("a"): needs one of url and url_file'),
+        ('[[client]]\nmac = "x"\nname = "a"', "client[0] (\"a\").mac: 'x' is not a MAC address like 60:38:e0:c5:35:a0"),
+        ("[foreground]\nmax_age = 1", "foreground: unknown key; known here: "),
+    ],
+)
+def test_each_mistake_is_one_line_that_names_the_key(text: str, problem: str) -> None:
+    [found] = problems(text)
+    assert found.startswith(problem)
+
+
+def test_all_mistakes_come_at_once() -> None:
+    found = problems('interface = 1\n[web]\nlisen = 1\n[detect.nope]\n[[sink]]\nname = "a"\ntype = "x"')
+    assert {problem.split(":")[0] for problem in found} == {
+        "interface",
+        "web.lisen",
+        "detect.nope",
+        'sink[0] ("a").type',
+    }
+
+
+def test_a_watch_may_name_its_clients() -> None:
+    made = from_text("""
+        [[client]]
+        mac = "60-38-E0-C5-35-A0"
+        name = "Redmi Note"
+        [[watch]]
+        name = "a"
+        asns = [1]
+        clients = ["Redmi Note", "02:00:00:00:00:01"]
+    """)
+    assert made.watch[0].clients == (MAC, "02:00:00:00:00:01")
+    assert made.client_names == {MAC: "Redmi Note"}
+
+
+def test_without_a_file_all_is_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "none.toml")
+    assert load() == parse({})
+
+
+def test_the_default_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there.toml").write_text('interface = "br0"')
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "there.toml")
+    assert load().interface == "br0"
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_the_example_file_as_it_is_means_the_defaults() -> None:
+    assert load(EXAMPLE) == parse({})
+
+
+def test_the_example_files_settings_are_the_defaults() -> None:
+    values = uncommented()
+    for example in ("client", "watch", "sink"):
+        values.pop(example)
+    assert parse(values) == parse({})
+
+
+def test_every_setting_is_in_the_example_file() -> None:
+    values = uncommented()
+    for kind, table in [
+        (config.Config, values),
+        (config.CaptureSettings, values["capture"]),
+        (config.WebSettings, values["web"]),
+        (config.GeoSettings, values["geo"]),
+        (config.AccountSettings, values["account"]),
+        (config.ClientSettings, values["client"][0]),
+        (WatchlistSettings, values["detect"]["watchlist"]),
+        (ClientTable.settings_type, values["detect"]["client_table"]),
+        (Watch, values["watch"][0]),
+        (SINKS.find("webhook").settings_type, values["sink"][0]),
+    ]:
+        assert {field.name.rstrip("_") for field in fields(kind)} <= set(table), kind
+
+
+def test_the_example_files_examples_hold() -> None:
+    values = uncommented()
+    del values["sink"][0]["url_file"]  # either of the two
+    made = parse(values)
+    assert (made.watch[0].name, made.sink[0].name, made.client[0].name) == ("china", "lab", "Redmi Note")
+    optional = {key: value for key, value in values["watch"][0].items() if key in ("name", "enabled", "severity")}
+    assert build(Watch, {**optional, "asns": [1]}) == build(Watch, {"name": "china", "asns": [1]})
