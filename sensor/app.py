@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import signal
 import time
+from typing import Literal
 
 from sensor import __version__
 from sensor.account.locality import Local
@@ -18,12 +19,15 @@ from sensor.deliver.snapshots import Counters
 from sensor.deliver.web.server import WebServer
 from sensor.house import House
 from sensor.lifecycle import Part, run
+from sensor.model.alert import Alert
 
 IDLE = 0.25
 """Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
 
 BEHIND = 200_000_000
 """ns that the clock is read late, so that frames still in the ring find their second open."""
+
+_PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class App:
         self.capture = self.house.capture = LiveCapture(
             LiveSettings(
                 str(config.interface),
-                {True: "always", False: "never"}.get(config.promiscuous, "auto"),  # type: ignore[arg-type, call-overload]
+                _PROMISCUOUS[config.promiscuous],
                 int(config.capture.ring),
                 config.capture.poll.seconds,
             )
@@ -96,15 +100,14 @@ class App:
             self._stop,
         )
 
-    def _deliver(self, alert: object) -> None:
-        self.delivery.put(alert)  # type: ignore[arg-type]
+    def _deliver(self, alert: Alert) -> None:
+        self.delivery.put(alert)
 
     async def _drop(self) -> None:
         privileges.preload()
         became = privileges.drop(None if self.config.user == "auto" else self.config.user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
-        _log.info("page on http://%s", self.config.web.listen)
 
     async def _capture(self) -> None:
         pipeline = self.house.pipeline

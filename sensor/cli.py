@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import ipaddress
-import json
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from sensor import __version__, config
 from sensor.base.fields import Interface
@@ -52,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     from sensor.deliver.report import replay_object, replay_table
+    from sensor.deliver.shapes import json_bytes
     from sensor.replay import replay
 
     progress = Progress()
@@ -60,8 +61,7 @@ def _replay(options: argparse.Namespace) -> int:
     for warning in result.replayed.warnings:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     if options.json:
-        json.dump(replay_object(result), sys.stdout, ensure_ascii=False, separators=(",", ":"))
-        sys.stdout.write("\n")
+        sys.stdout.write(json_bytes(replay_object(result)).decode("ascii") + "\n")
     else:
         sys.stdout.write(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
     sys.stdout.flush()
@@ -114,17 +114,18 @@ class Progress:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _command_parser(argparse.ArgumentParser, prog="idlewire", description=__doc__, epilog=EXAMPLES)
-    parser.description = "See what your devices send when nobody is using them."
+    parser = argparse.ArgumentParser(
+        "idlewire", description="See what your devices send when nobody is using them.", epilog=EXAMPLES, **_STYLE
+    )
     parser.add_argument("--version", action="version", version=f"idlewire {__version__}\n{ATTRIBUTION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    run = _command_parser(commands.add_parser, "run", help="watch an interface (the daemon)", epilog=RUN_EXAMPLES)
+    run = commands.add_parser("run", help="watch an interface (the daemon)", epilog=RUN_EXAMPLES, **_STYLE)
     run.add_argument("--config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_PATH})")
     run.add_argument("--interface", metavar="NAME", help="default: the first bridge, else that of the default route")
     run.set_defaults(command=_run)
 
-    replay = _command_parser(commands.add_parser, "replay", help="read capture files", epilog=REPLAY_EXAMPLES)
+    replay = commands.add_parser("replay", help="read capture files", epilog=REPLAY_EXAMPLES, **_STYLE)
     replay.add_argument("capture", nargs="+", metavar="CAPTURE", help="pcap or pcapng, also gzip; - is stdin")
     replay.add_argument("--config", type=Path, metavar="FILE", help="settings; without it the defaults")
     replay.add_argument(
@@ -133,14 +134,18 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     replay.set_defaults(command=_replay)
 
-    check = _command_parser(commands.add_parser, "check-config", help="check a settings file", epilog=CHECK_EXAMPLES)
+    check = commands.add_parser("check-config", help="check a settings file", epilog=CHECK_EXAMPLES, **_STYLE)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: {config.DEFAULT_PATH}")
     check.set_defaults(command=_check)
     return parser
 
 
-def _command_parser(make, *args, **kwargs):  # type: ignore[no-untyped-def]
-    return make(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+class _Style(TypedDict):
+    formatter_class: type[argparse.HelpFormatter]
+    allow_abbrev: bool
+
+
+_STYLE = _Style(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
 
 def _prefix(text: str) -> str:

@@ -1,7 +1,7 @@
 """The configuration file as one tree of frozen dataclasses; every key has a default, so an empty file runs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -82,7 +82,7 @@ class SinkSettings:
     min_severity: Severity
     settings: Any = field(repr=False)
     """Of the plug-in's `settings_type`."""
-    plugin: type[Sink] = field(repr=False)
+    plugin: Callable[[str, Any, str], Sink] = field(repr=False)
     """The class to make one of, as plugin(name, settings, version)."""
 
     @classmethod

@@ -8,6 +8,7 @@ from sensor.account import snapshot
 from sensor.account.ledger import Limits
 from sensor.account.locality import Local
 from sensor.base.addresses import address_text, mac_text
+from sensor.base.fields import is_mac
 from sensor.config import Config
 from sensor.deliver.snapshots import Counters, SensorInfo
 from sensor.detect.base import Facts
@@ -114,7 +115,8 @@ class House:
     def _alert_client(self, identity: str) -> AlertClient:
         row = self.pipeline.ledger.by_id(identity)
         if row is None:
-            return AlertClient(identity, None, self._called.get(identity), None, ())
+            # Evicted meanwhile: its id still says who it was.
+            return AlertClient(identity, identity if is_mac(identity) else None, self._called.get(identity), None, ())
         vendor, name = self._describe(row.mac)
         addresses = tuple(address_text(address) for address in row.addresses)
         return AlertClient(identity, mac_text(row.mac) if row.mac else None, name, vendor, addresses)

@@ -45,7 +45,7 @@ class Copies:
         """Row -> whole frame for the marked rows, fewer where limits are reached. Must see every marked row."""
         found: dict[int, bytes] = {}
         taken = 0
-        slots = memoryview(batch.buffer)
+        slots = batch.buffer.data
         places = (rows, batch.offset[rows], batch.captured[rows], batch.length[rows])
         for index, (row, start, cut, length) in enumerate(zip(*(each.tolist() for each in places), strict=True)):
             unread = index >= BATCH_COPIES or taken >= BATCH_BYTES

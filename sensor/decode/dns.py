@@ -97,13 +97,19 @@ def decode(payload: bytes, stats: DnsStats | None = None) -> DnsAnswer | None:
 
 
 def _question(data: bytes, count: int, names: dict[int, str]) -> tuple[str | None, int]:
-    """The first name that was asked for, and where the answers start."""
-    question: str | None = ""
-    at = 12
-    for index in range(min(count, MAX_RECORDS)):
-        name, at = _name(data, at, names)
-        question = question if index else name
-        at += 4
+    """The first name that was asked for, and where the answers start: at the end, if they cannot be found."""
+    if not count:
+        return "", 12
+    question, at = _name(data, 12, names)
+    at += 4
+    try:
+        for _ in range(min(count, MAX_RECORDS) - 1):
+            _, at = _name(data, at, names)
+            at += 4
+    except (IndexError, ValueError):
+        if question is None:
+            raise
+        at = len(data)
     return question, at
 
 

@@ -14,7 +14,7 @@ from sensor.model.packets import TCP, UDP
 PORT_PROTOCOLS = (TCP, UDP, 33, 132, 136)
 """TCP, UDP, DCCP, SCTP and UDP-Lite start with two ports."""
 
-TUNNEL_PORTS = (1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 8472)
+TUNNEL_PORTS = (1701, 2152, 3544, 4341, 4754, 4789, 4790, 6081, 6635, 8472)
 """UDP ports whose packets `tunnel.unwrap` can open."""
 
 DNS_PORT = 53

@@ -158,7 +158,7 @@ def test_addresses_are_the_clients_own_before_masquerading(world: Any) -> None:
 
 
 def test_the_vlan_of_a_frame_is_known(world: Any) -> None:
-    datagram = struct.pack(">BBHHHBBH", 0x45, 0, 228, 1, 0, 64, 17, 0x656C) + bytes([10, 78, 0, 11, 10, 78, 0, 1])
+    datagram = struct.pack(">BBHHHBBH", 0x45, 0, 228, 1, 0, 64, 17, 0x6561) + bytes([10, 78, 0, 11, 10, 78, 0, 1])
     datagram += struct.pack(">HHHH", 53, 7020, 208, 0) + bytes(200)
     router, client = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\xc0\x01"
     with ring_on(world) as ring:

@@ -7,7 +7,7 @@ from sensor.decode.link_odd import walk
 from sensor.model.flow import FlowKey
 
 EXTENSIONS = {0, 43, 44, 51, 60, 135, 139, 140}
-TUNNEL_PORTS = {1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 8472}
+TUNNEL_PORTS = {1701, 2152, 3544, 4341, 4754, 4789, 4790, 6081, 6635, 8472}
 
 
 class Row(NamedTuple):
@@ -133,7 +133,7 @@ def transport(packet: bytes, network: Network) -> tuple[tuple[int, int], int, in
     ports = (0, 0)
     if protocol in (6, 17, 33, 132, 136) and len(known) >= 4:
         ports = unpack_from(">HH", known)
-    if protocol in (4, 41, 47, 97, 137):
+    if protocol in (4, 41, 47, 94, 97, 137):
         return ports, 0, 0, 0, size, True
     if protocol == 17:
         length = max(size - 8, 0)

@@ -93,6 +93,19 @@ def test_other_classes_and_types_are_passed_over() -> None:
     assert [address for address, _, _ in found.addresses] == [b"\5\6\7\x08"]
 
 
+def test_only_the_first_question_counts() -> None:
+    def asked_twice(second: bytes) -> bytes:
+        return struct.pack("!6H", 7, 0x8180, 2, 1, 0, 0) + name("a.example") + b"\0\1\0\1" + second
+
+    stats = DnsStats()
+    found = decode(asked_twice(name("b.example") + b"\0\1\0\1" + record(ASKED, dns.A, b"\1\2\3\4")), stats)
+    assert found is not None
+    assert found.addresses == ((b"\1\2\3\4", 60, ("a.example",)),)
+    found = decode(asked_twice(b"\x7fdamaged"), stats)
+    assert found is not None
+    assert (found.question, found.addresses, stats.dns_cut) == ("a.example", (), 1)
+
+
 def test_records_of_strangers_are_listed_but_name_nothing() -> None:
     stats = DnsStats()
     found = decode(answer("a.example", record(name("bank.example"), dns.A, b"\1\2\3\4")), stats)

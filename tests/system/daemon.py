@@ -61,6 +61,8 @@ class Sensor:
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 if self.request("/")[0] == 200:
+                    assert self.process is not None
+                    assert self.process.poll() is None, f"another sensor answers:\n{self.log}"
                     return
             assert self.process is not None
             if self.process.poll() is not None:

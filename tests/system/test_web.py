@@ -29,9 +29,7 @@ def test_every_answer_carries_the_security_headers(serving: Sensor, path: str) -
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8470", ""]
-)
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8470", ""])
 def test_a_foreign_host_header_is_refused(serving: Sensor, path: str, host: str) -> None:
     status, headers, body = serving.request(path, headers={"Host": host})
     assert 400 <= status < 500

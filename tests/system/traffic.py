@@ -140,7 +140,11 @@ def listening(port: int, address: str = "::") -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
         listener.setsockopt(socket.SOL_SOCKET, option, WINDOW)
-    listener.bind((address, port))
+    try:
+        listener.bind((address, port))
+    except OSError:
+        listener.close()
+        raise
     listener.listen(64)
     return listener
 

@@ -54,6 +54,7 @@ class ClientTable(Detector):
     def _alert(self, started_at: int, resolved_at: int | None) -> Alert:
         fingerprint = digest(self.name)
         over = resolved_at is not None
+        full = f"The table of clients {'was' if over else 'is'} full at {self._cap:,}"
         return Alert(
             id=digest(fingerprint, str(started_at)),
             fingerprint=fingerprint,
@@ -65,8 +66,8 @@ class ClientTable(Detector):
             resolved_at=resolved_at,
             client=self._facts.client(OTHER),
             destination=None,
-            summary=f"The table of clients {'was' if over else 'is'} full at {self._cap:,}: further ones count together "
-            'as "other". Something on the network invents addresses, or max_clients is too low.',
+            summary=f'{full}: further ones count together as "other". Something on the network invents addresses, '
+            "or max_clients is too low.",
             rule=self.name,
             thresholds={"max_clients": self._cap},
             measured={"clients": self._cap},

@@ -128,7 +128,7 @@ class Watchlist(Detector):
         destination = _destination(contact)
         over = resolved_at is not None
         measured: dict[str, object] = {
-            "matched_by": next(iter(case.thresholds)),
+            "matched_by": next(iter(case.thresholds), None),
             "country": contact.place.country,
             "asn": contact.place.asn,
             "owner": contact.place.owner,
@@ -160,7 +160,7 @@ PLUGIN = Watchlist
 def _add(matcher: Matcher, case: Case, movement: Movement, frames: int, dropped: int) -> None:
     case.add(movement, frames, dropped)
     if case.contact is movement.contact:
-        case.thresholds = matcher.places(movement.contact)
+        case.thresholds = matcher.places(movement.contact) or case.thresholds
 
 
 def _destination(contact: Contact) -> AlertDestination:

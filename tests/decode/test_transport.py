@@ -1,0 +1,57 @@
+"""Ports, TCP fields, payloads, and the packets that deserve a closer look."""
+
+import pytest
+
+from sensor.decode.transport import TUNNEL_PORTS
+from sensor.decode.tunnel import is_tunnel
+from sensor.model.packets import UDP
+from tests.decode.craft import HELLO, decode, ethernet, ipv4, ipv6, tcp, udp
+
+
+def test_options_move_the_ports() -> None:
+    packets, _ = decode(ethernet(0x0800, ipv4(tcp(b"abc"), ihl=15)))
+    assert packets.key(0).destination_port == 443
+    assert (packets.length[0], packets.payload[0]) == (83, 94)
+
+
+@pytest.mark.parametrize("size", range(1, 13))
+def test_a_hello_is_marked_however_little_of_it_comes(size: int) -> None:
+    packets, _ = decode(ethernet(0x0800, ipv4(tcp(HELLO[:size], port=8443))))
+    assert packets.message[0]
+
+
+def test_what_deserves_no_closer_look() -> None:
+    other = b"\x17" + HELLO[1:], HELLO[:5] + b"\x02", b"\x16\x02" + HELLO[2:], b""
+    packets, _ = decode(
+        *(ethernet(0x0800, ipv4(tcp(payload))) for payload in other),
+        ethernet(0x0800, ipv4(udp(b"", port=53), 17)),
+        ethernet(0x0800, ipv4(udp(HELLO), 17)),
+        ethernet(0x0800, ipv4(udp(b"query", port=5353), 17)),
+    )
+    assert not packets.message.any()
+
+
+def test_tunnels_are_marked_and_their_payload_is_what_they_wrap() -> None:
+    inner = ipv4(tcp())
+    packets, stats = decode(
+        ethernet(0x0800, ipv4(inner, 4)),
+        ethernet(0x0800, ipv4(udp(bytes(30), port=4789), 17)),
+        ethernet(0x86DD, ipv6(inner, 4)),
+        ethernet(0x0800, ipv4(bytes(8), 50)),
+    )
+    assert packets.message.tolist() == [True, True, True, False]
+    assert packets.payload.tolist() == [34, 42, 54, 0]
+    assert packets.payload_length.tolist() == [40, 30, 40, 0]
+    assert stats.tunnels == 3
+
+
+def test_bytes_behind_the_captured_ones_are_not_believed() -> None:
+    """A ring holds the headers only; whether the rest is a hello is known from the copy that stands beside it."""
+    frame = ethernet(0x0800, ipv4(tcp(HELLO + bytes(500))))
+    packets, _ = decode(frame[:54], frame[:54], wire=[len(frame)] * 2, gap=b"\x16", copies={1: frame})
+    assert packets.message.tolist() == [False, True]
+    assert packets.payload.tolist() == [54, 54]
+
+
+def test_the_marked_ports_are_those_that_can_be_opened() -> None:
+    assert [port for port in range(65536) if is_tunnel(UDP, 0, port)] == list(TUNNEL_PORTS)
