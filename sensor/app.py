@@ -123,7 +123,7 @@ class App:
     async def _follow_networks(self) -> None:
         async for local in self.capture.networks():
             prefixes = (*self.house.configured_local, *local.prefixes)
-            self.house.pipeline.locality.replace(Local(prefixes, frozenset(local.addresses)))
+            self.house.pipeline.classifier.replace(Local(prefixes, frozenset(local.addresses)))
             _log.info("local: %s", ", ".join(prefixes) or "private addresses only")
 
     async def _end_capture(self) -> None:

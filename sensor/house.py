@@ -99,6 +99,10 @@ class House:
         """Those of one client id, or of all; most bytes first."""
         return snapshot.Destinations(self.pipeline.ledger, self.now, client)
 
+    def brief_destinations(self, client: str) -> list[Destination]:
+        """Those of one client id, without rates and services."""
+        return list(snapshot.Destinations(self.pipeline.ledger, self.now, client, brief=True))
+
     def alerts(self) -> list[Alert]:
         """Firing and lately resolved, by start."""
         return self.engine.alerts()

@@ -1,11 +1,10 @@
 """The way of a batch through the house: read this first.
 
 `feed` takes frames and walks them through decode, account, enrich and detect, without a task, a queue or a lock.
-Packets are worked on in slices that end where a second of packet time ends and at every `SLICE`-th packet, so
-the result does not depend on how capture cut its batches. All alerts leave through `on_alert`.
+Packets are worked on in spans that end where a second of packet time ends; what detectors see is handed on at those
+ends, so the result does not depend on how capture cut its batches. All alerts leave through `on_alert`.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,23 +12,26 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.account.flows import SLICE, FlowTable
+from sensor.account.classify import Classifier
+from sensor.account.flows import SPAN, FlowTable
 from sensor.account.ledger import UNSETTLED, Ledger, Limits
-from sensor.account.locality import Local, Locality
+from sensor.account.locality import Local
 from sensor.account.timeline import Timeline
 from sensor.base.bounded import BoundedDict
 from sensor.base.times import SECOND
 from sensor.decode.headers import HeaderDecoder
 from sensor.decode.messages import MessageDecoder
-from sensor.decode.tunnel import is_tunnel
 from sensor.detect.engine import Engine
+from sensor.listen import listen
 from sensor.model.activity import Contact
 from sensor.model.alert import Alert
 from sensor.model.destination import Name, Place
-from sensor.model.flow import FlowKey
 from sensor.model.frames import FrameBatch
-from sensor.model.message import DnsAnswer, Heard, Segment, TlsHello
+from sensor.model.message import DnsAnswer, Heard, TlsHello
 from sensor.model.packets import Packets
+
+MAX_UNSETTLED = 4096
+"""New contacts that wait for the end of the second to get their names and place."""
 
 MAX_NAMES_SEEN = 10_000
 """Server names of TLS hellos that are remembered for the report."""
@@ -78,15 +80,14 @@ class Pipeline:
         self.messages = MessageDecoder()
         self.timeline = Timeline()
         self.flows = FlowTable()
-        self.locality = Locality(local)
         self.ledger = Ledger(limits)
+        self.classifier = Classifier(self.ledger, local)
         self.engine = engine
         self.names_seen: BoundedDict[str, bool] = BoundedDict(MAX_NAMES_SEEN)
         self._places = places
         self._names = names
         self._on_alert = on_alert
         self._second: int | None = None
-        self._in_slice = 0
 
     @property
     def now(self) -> int:
@@ -99,11 +100,9 @@ class Pipeline:
         self.counts.ip_bytes += int(packets.length.sum())
         before = self.counts.frames
         times, clock = self.timeline.settle(packets.time)
-        for span in self._slices(clock // SECOND):
+        for span in self._spans(clock // SECOND):
             self.counts.frames = before + int(packets.row[span.stop - 1]) + 1
             self._count(batch, packets, span, times[span])
-            if not self._in_slice:
-                self._settle()
         self.counts.frames = before + len(batch)
 
     def advance(self, now: int) -> None:
@@ -120,18 +119,16 @@ class Pipeline:
             self._learn(heard)
         self._close()
 
-    def _slices(self, seconds: NDArray[np.int64]) -> Iterator[slice]:
-        """Cuts at the ends of seconds and at every SLICE-th packet; closes the seconds that end."""
+    def _spans(self, seconds: NDArray[np.int64]) -> Iterator[slice]:
+        """Cuts where seconds end, and closes those; no span is longer than SPAN."""
         borders = np.flatnonzero(np.diff(seconds)) + 1 if len(seconds) and seconds[0] != seconds[-1] else ()
         start = 0
         for stop in (*(int(border) for border in borders), len(seconds)):
             if start < stop:
                 self._enter(int(seconds[start]))
-            while start < stop:
-                end = min(stop, start + SLICE - self._in_slice)
-                self._in_slice = (self._in_slice + end - start) % SLICE
-                yield slice(start, end)
-                start = end
+            for begin in range(start, stop, SPAN):
+                yield slice(begin, min(begin + SPAN, stop))
+            start = stop
 
     def _enter(self, second: int) -> None:
         if second == self._second:
@@ -140,60 +137,25 @@ class Pipeline:
             self._close()
             self._tick(second * SECOND)
         self._second = second
-        self._in_slice = 0
 
     def _count(self, batch: FrameBatch, packets: Packets, span: slice, times: NDArray[np.int64]) -> None:
         if self.flows.full:
             self.ledger.post(self.flows.collect())
             self.flows.expire()
-        slots = self.flows.add(packets, span, times)
-        for index in self.flows.unclassified(slots).tolist():
-            self._classify(packets, span.start + index, int(slots[index]), int(times[index]))
-        for heard in self._listen(batch, packets, span, slots, times):
+        flows = self.flows.add(packets, span, times)
+        new = self.flows.unclassified(flows)
+        if len(new):
+            self._classify(packets, new + span.start, flows[new], times[new])
+        for heard in listen(self.messages, self.flows, batch, packets, span, flows, times):
             self._learn(heard)
 
-    def _classify(self, packets: Packets, index: int, slot: int, time: int) -> None:
-        key = packets.key(index)
-        ends = self.locality.ends(key, int(packets.flags[index]))
-        self.flows.side[slot] = ends.sent
-        self.flows.service[slot] = self.ledger.assign(key, ends, time)
-
-    def _listen(
-        self, batch: FrameBatch, packets: Packets, span: slice, slots: NDArray[np.int64], times: NDArray[np.int64]
-    ) -> Iterator[Heard]:
-        """Looks at the packets that may carry a message, in order; a stream once begun draws in its later packets."""
-        carries = packets.payload_length[span] > 0
-        single = packets.message[span]
-        wanted = self.flows.wanted
-        queue = np.flatnonzero(single | (wanted[slots] & carries)).tolist()
-        while queue:
-            index = heapq.heappop(queue)
-            slot = slots[index]
-            if not (single[index] or wanted[slot]):
-                continue
-            key, payload = self._payload(batch, packets, span.start + index)
-            time, length = int(times[index]), int(packets.payload_length[span.start + index])
-            if is_tunnel(key.protocol, key.source_port, key.destination_port):
-                yield from self.messages.feed_tunnel(time, key, payload)
-                continue
-            sequence, flags = int(packets.sequence[span.start + index]), int(packets.flags[span.start + index])
-            segment = Segment(
-                time, key.source_mac, key.destination_mac, key.source, key.destination, key.protocol,
-                key.source_port, key.destination_port, sequence, flags, payload, length,
-            )  # fmt: skip
-            fed = self.messages.feed(segment, int(self.flows.start[slot]) if self.flows.started[slot] else None)
-            yield from fed.heard
-            if fed.more and not wanted[slot]:
-                later = np.flatnonzero((slots[index + 1 :] == slot) & carries[index + 1 :]) + index + 1
-                for other in later[~single[later]].tolist():
-                    heapq.heappush(queue, other)
-            wanted[slot] = fed.more
-
-    @staticmethod
-    def _payload(batch: FrameBatch, packets: Packets, index: int) -> tuple[FlowKey, bytes]:
-        begin, length = int(packets.payload[index]), int(packets.payload_length[index])
-        payload = batch.frame(int(packets.row[index]))[begin : begin + length] if begin else b""
-        return packets.key(index), payload
+    def _classify(
+        self, packets: Packets, new: NDArray[np.int64], flows: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> None:
+        for flow, (service, sent) in zip(flows.tolist(), self.classifier.classify(packets, new, times), strict=True):
+            self.flows.service[flow], self.flows.side[flow] = service, sent
+        if len(self.ledger.opened) >= MAX_UNSETTLED:
+            self._settle()
 
     def _learn(self, heard: Heard) -> None:
         message = heard.message

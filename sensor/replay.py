@@ -39,7 +39,7 @@ def _result(house: House, files: CaptureFiles, paths: Sequence[str]) -> Result:
     return Result(
         replayed,
         clients,
-        {client.id: list(house.destinations(client.id)) for client in clients},
+        {client.id: house.brief_destinations(client.id) for client in clients},
         list(house.pipeline.names_seen),
         house.alerts(),
         house.sensor(),

@@ -1,9 +1,10 @@
 """The flow table: which flow each packet belongs to, and what every flow moved since it was last collected.
 
-1. Open addressing in numpy: a whole slice of packets is looked up at once, by full keys; no two flows mix.
-2. A slot is a flow in one direction; it knows its service row and whether its bytes count as sent.
+1. Flows are dense rows; an open-addressing index finds a whole span of packets at once. Full keys are compared:
+   no two flows mix. The index is sparse, so that few packets need a second look.
+2. A row is a flow in one direction; it knows its service row and whether its bytes count as sent.
 3. The hash is seeded, so that nobody on the wire can choose keys that collide.
-4. When the table is half full, flows that were quiet longest are forgotten; totals live in the ledger, not here.
+4. When the table is full, the half of the flows that was quiet longest is forgotten; totals live in the ledger.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from sensor.model.packets import ACK, SYN, Packets
 
-FLOW_BITS = 17
-"""log2 of the slots; half of them may be in use."""
+MAX_FLOWS = 98_304
+"""Flows in one direction."""
 
-SLICE = 4096
+SPAN = 16_384
 """Packets that may be added at once."""
 
 RECEIVED, SENT = 0, 1
@@ -25,125 +26,111 @@ RECEIVED, SENT = 0, 1
 UNKNOWN = -1
 """Service row of a flow that nobody classified yet."""
 
-Slots = NDArray[np.int64]
+Rows = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _NEVER = np.iinfo(np.int64).max
+_INDEX_PER_FLOW = 4
 
 
 @dataclass(slots=True)
 class Collected:
-    """What flows moved since the last time, one entry per slot that moved."""
+    """What flows moved since the last time, one entry per flow that moved."""
 
-    slots: Slots
-    service: Slots
+    flows: Rows
+    service: Rows
     side: NDArray[np.int8]
-    bytes: NDArray[np.int64]
-    packets: NDArray[np.int64]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
+    bytes: Rows
+    packets: Rows
+    first: Rows
+    last: Rows
 
 
 class FlowTable:
-    """Flows by their full key, at most 2**bits / 2 of them."""
+    """Flows by their full key."""
 
-    def __init__(self, bits: int = FLOW_BITS, seed: int | None = None) -> None:
-        size = 1 << bits
-        self.size = size
+    def __init__(self, most: int = MAX_FLOWS, seed: int | None = None) -> None:
+        self.most = most
         self.count = 0
         self.expired = 0
+        bits = (most * _INDEX_PER_FLOW - 1).bit_length()
         self._shift = np.uint64(64 - bits)
-        self._mask = size - 1
+        self._mask = (1 << bits) - 1
+        self._index = np.full(1 << bits, -1, np.int32)
+        self._claim = np.zeros(1 << bits, np.int32)
         random = np.random.default_rng(seed)
         self._factors = random.integers(1 << 32, 1 << 63, 7, np.uint64) | np.uint64(1)
-        self._words = np.zeros((4, size), np.uint64)
-        self._tail = np.zeros((3, size), np.uint64)
-        self._claim = np.zeros(size, np.int64)
-        self._active: list[Slots] = []
-        self._added = 0
-        self.service = np.full(size, UNKNOWN, np.int64)
-        self.side = np.zeros(size, np.int8)
-        self.bytes = np.zeros(size, np.int64)
-        self.packets = np.zeros(size, np.int64)
-        self.first = np.full(size, _NEVER, np.int64)
-        self.last = np.zeros(size, np.int64)
-        self.wanted = np.zeros(size, np.bool_)
+        # One row more, never used: the index says -1 for "none", and that row equals no key.
+        self._words = np.zeros((most + 1, 4), np.uint64)
+        self._tail = np.zeros((most + 1, 3), np.uint64)
+        self.service = np.full(most, UNKNOWN, np.int64)
+        self.side = np.zeros(most, np.int8)
+        self.bytes = np.zeros(most, np.int64)
+        self.packets = np.zeros(most, np.int64)
+        self.first = np.full(most, _NEVER, np.int64)
+        self.last = np.zeros(most, np.int64)
+        self.wanted = np.zeros(most, np.bool_)
         """Later payload of this flow may belong to a message."""
-        self.started = np.zeros(size, np.bool_)
+        self.started = np.zeros(most, np.bool_)
         """The flow's SYN was seen; `start` is valid."""
-        self.start = np.zeros(size, np.uint32)
+        self.start = np.zeros(most, np.uint32)
         """TCP sequence number of the flow's first payload byte."""
 
     @property
     def full(self) -> bool:
-        """Another slice must not be added before `expire`."""
-        return self.count + SLICE > self.size // 2
+        """Another span must not be added before `expire`."""
+        return self.count + SPAN > self.most
 
-    def add(self, packets: Packets, span: slice, time: NDArray[np.int64]) -> Slots:
-        """Counts the packets in `span` (at most SLICE), whose settled times are `time`; returns [n] their slots."""
-        words = packets.words[:, span]
+    def add(self, packets: Packets, span: slice, time: Rows) -> Rows:
+        """Counts the packets in `span` (at most SPAN), whose settled times are `time`; returns [n] their flows."""
         low, high = np.searchsorted(packets.six, (span.start, span.stop))
         six = packets.six[low:high] - span.start
-        slots = self._locate(words, six, packets.tail[:, low:high])
-        np.add.at(self.bytes, slots, packets.length[span])
-        np.add.at(self.packets, slots, packets.segments[span])
-        np.minimum.at(self.first, slots, time)
-        np.maximum.at(self.last, slots, time)
-        self._note_starts(slots, packets.flags[span], packets.sequence[span])
-        self._active.append(slots)
-        self._added += len(slots)
-        return slots
+        flows = self._locate(packets.words[:, span], six, packets.tail[:, low:high])
+        np.add.at(self.bytes, flows, packets.length[span])
+        np.add.at(self.packets, flows, packets.segments[span])
+        np.minimum.at(self.first, flows, time)
+        np.maximum.at(self.last, flows, time)
+        self._note_starts(flows, packets.flags[span], packets.sequence[span])
+        return flows
 
-    def unclassified(self, slots: Slots) -> Slots:
-        """Ascending indices into `slots`: the first packet of each flow that has no service row."""
-        open_ended = np.flatnonzero(self.service[slots] == UNKNOWN)
-        if not len(open_ended):
-            return open_ended
-        firsts = np.unique(slots[open_ended], return_index=True)[1]
-        return open_ended[np.sort(firsts)]
+    def unclassified(self, flows: Rows) -> Rows:
+        """Ascending indices into `flows`: the first packet of each flow that has no service row."""
+        unknown = np.flatnonzero(self.service[flows] == UNKNOWN)
+        if not len(unknown):
+            return unknown
+        return firsts(flows, unknown)
 
     def collect(self) -> Collected:
         """What moved since the last call; from now on it counts as collected."""
-        slots = self._moved()
-        collected = Collected(
-            slots,
-            self.service[slots],
-            self.side[slots],
-            self.bytes[slots],
-            self.packets[slots],
-            self.first[slots],
-            self.last[slots],
-        )
-        self.bytes[slots] = 0
-        self.packets[slots] = 0
-        self.first[slots] = _NEVER
-        self._active.clear()
-        self._added = 0
+        flows = np.flatnonzero(self.packets[: self.count])
+        columns = (self.service, self.side, self.bytes, self.packets, self.first, self.last)
+        collected = Collected(flows, *(column[flows] for column in columns))
+        self.bytes[flows] = 0
+        self.packets[flows] = 0
+        self.first[flows] = _NEVER
         return collected
 
-    def disown(self, services: Slots) -> None:
+    def disown(self, services: Rows) -> None:
         """Flows of these service rows must be classified again; collect first."""
         gone = np.zeros(int(services.max(initial=0)) + 1, np.bool_)
         gone[services] = True
-        owned = self.service.clip(0, len(gone) - 1)
-        self.service[gone[owned] & (self.service == owned)] = UNKNOWN
+        held = self.service[: self.count]
+        inside = held.clip(0, len(gone) - 1)
+        held[gone[inside] & (held == inside)] = UNKNOWN
 
     def expire(self) -> None:
         """Forgets the half of the flows that were quiet longest; collect first."""
-        used = np.flatnonzero(self._words[3])
-        order = np.argsort(self.last[used], kind="stable")
-        kept = used[order[len(used) // 2 :]]
-        self.expired += len(used) - len(kept)
-        self._rebuild(kept)
+        order = np.argsort(self.last[: self.count], kind="stable")
+        kept = np.sort(order[self.count // 2 :])
+        self.expired += self.count - len(kept)
+        for name in ("_words", "_tail", "service", "side", "last", "wanted", "started", "start"):
+            column = getattr(self, name)
+            column[: len(kept)] = column[kept]
+        self.count = len(kept)
+        self._index[:] = -1
+        self._reindex()
 
-    def _moved(self) -> Slots:
-        if self._added > self.size // 8:
-            return np.flatnonzero(self.packets)
-        if not self._active:
-            return np.empty(0, np.int64)
-        return np.unique(np.concatenate(self._active))
-
-    def _hash(self, words: Words, six: Slots, tail: Words) -> Slots:
+    def _hash(self, words: Words, six: Rows, tail: Words) -> Rows:
         factors = self._factors
         mixed = words[0] * factors[0]
         mixed += words[1] * factors[1]
@@ -156,78 +143,94 @@ class FlowTable:
             rest ^= rest >> np.uint64(31)
             rest += tail[2] * factors[6]
             rest ^= rest >> np.uint64(30)
-            mixed[six] += rest * factors[0]
+            rest *= factors[0]
+            mixed[six] += rest
         mixed ^= mixed >> np.uint64(32)
         mixed *= factors[1]
-        slots: Slots = (mixed >> self._shift).astype(np.int64)
-        return slots
+        mixed >>= self._shift
+        return mixed.view(np.int64)
 
-    def _locate(self, words: Words, six: Slots, tail: Words) -> Slots:
-        slots = self._hash(words, six, tail)
-        own, own_tail = self._words, self._tail
-        hit = own[0][slots] == words[0]
+    def _locate(self, words: Words, six: Rows, tail: Words) -> Rows:
+        places = self._hash(words, six, tail)
+        flows = self._index[places].astype(np.int64)
+        own = self._words.take(flows, axis=0)
+        hit = own[:, 0] == words[0]
         for word in (1, 2, 3):
-            hit &= own[word][slots] == words[word]
+            hit &= own[:, word] == words[word]
         if len(six):
-            at = slots[six]
-            same = own_tail[0][at] == tail[0]
-            same &= own_tail[1][at] == tail[1]
-            same &= own_tail[2][at] == tail[2]
+            own = self._tail.take(flows[six], axis=0)
+            same = own[:, 0] == tail[0]
+            same &= own[:, 1] == tail[1]
+            same &= own[:, 2] == tail[2]
             hit[six] &= same
-        miss = np.flatnonzero(~hit)
-        while len(miss):
-            miss = self._probe(words, six, tail, slots, miss)
-        return slots
+        if not hit.all():
+            miss = np.flatnonzero(~hit)
+            while len(miss):
+                miss = self._probe(words, six, tail, places, flows, miss)
+        return flows
 
-    def _probe(self, words: Words, six: Slots, tail: Words, slots: Slots, miss: Slots) -> Slots:
+    def _probe(self, words: Words, six: Rows, tail: Words, places: Rows, flows: Rows, miss: Rows) -> Rows:
         """One step of linear probing for the packets `miss`; returns those that must go on."""
-        at = slots[miss]
-        places = np.minimum(np.searchsorted(six, miss), max(len(six) - 1, 0))
-        is_six = six[places] == miss if len(six) else np.zeros(len(miss), np.bool_)
-        empty = self._words[3][at] == 0
-        if empty.any():
-            seekers, free = miss[empty], at[empty]
-            # Of several packets that want one empty slot, the first opens it.
-            self._claim[free[::-1]] = seekers[::-1]
-            won = self._claim[free] == seekers
-            seekers, free = seekers[won], free[won]
-            self._words[:, free] = words[:, seekers]
-            opened_six = is_six[empty][won]
-            self._tail[:, free] = 0
-            self._tail[:, free[opened_six]] = tail[:, places[empty][won][opened_six]]
-            self._open(free)
-        same = (self._words[:, at] == words[:, miss]).all(axis=0)
+        at = places[miss]
+        wanted = np.ascontiguousarray(words[:, miss].T)
+        wanted_tail = np.zeros((len(miss), 3), np.uint64)
         if len(six):
-            same &= ~is_six | (self._tail[:, at] == tail[:, places]).all(axis=0)
-        rest: Slots = miss[~same]
-        slots[rest] = (slots[rest] + 1) & self._mask
+            spot = np.minimum(np.searchsorted(six, miss), len(six) - 1)
+            is_six = np.flatnonzero(six[spot] == miss)
+            wanted_tail[is_six] = tail[:, spot[is_six]].T
+        found = self._index[at].astype(np.int64)
+        empty = np.flatnonzero(found < 0)
+        if len(empty):
+            # Of several packets that want one empty place, the first opens the flow.
+            self._claim[at[empty[::-1]]] = empty[::-1]
+            empty = empty[self._claim[at[empty]] == empty]
+            self._open(wanted[empty], wanted_tail[empty], at[empty])
+            found = self._index[at].astype(np.int64)
+        same = (self._words[found] == wanted).all(axis=1)
+        same &= (self._tail[found] == wanted_tail).all(axis=1)
+        flows[miss[same]] = found[same]
+        rest: Rows = miss[~same]
+        places[rest] = (places[rest] + 1) & self._mask
         return rest
 
-    def _open(self, slots: Slots) -> None:
-        self.count += len(slots)
-        self.service[slots] = UNKNOWN
-        self.wanted[slots] = False
-        self.started[slots] = False
-        self.last[slots] = 0
+    def _open(self, words: Words, tail: Words, places: Rows) -> None:
+        new = slice(self.count, self.count + len(words))
+        self.count = new.stop
+        self._words[new] = words
+        self._tail[new] = tail
+        self._index[places] = np.arange(new.start, new.stop, dtype=np.int32)
+        self.service[new] = UNKNOWN
+        self.bytes[new] = 0
+        self.packets[new] = 0
+        self.first[new] = _NEVER
+        self.last[new] = 0
+        self.wanted[new] = False
+        self.started[new] = False
 
-    def _note_starts(self, slots: Slots, flags: NDArray[np.uint8], sequence: NDArray[np.uint32]) -> None:
+    def _note_starts(self, flows: Rows, flags: NDArray[np.uint8], sequence: NDArray[np.uint32]) -> None:
         opening = np.flatnonzero(flags & SYN)
         if len(opening):
-            at = slots[opening]
+            at = flows[opening]
             self.start[at] = sequence[opening] + np.uint32(1)
             self.started[at] = True
             self.wanted[at] = (flags[opening] & ACK) == 0
 
-    def _rebuild(self, kept: Slots) -> None:
-        words, tail = self._words[:, kept].copy(), self._tail[:, kept].copy()
-        columns = {
-            name: getattr(self, name)[kept].copy() for name in ("service", "side", "last", "wanted", "started", "start")
-        }
-        self._words[:] = 0
-        self.count = 0
-        for begin in range(0, len(kept), SLICE):
-            part = slice(begin, begin + SLICE)
-            six = np.flatnonzero((words[3, part] >> np.uint64(8)) & np.uint64(0xFF) == np.uint64(6))
-            slots = self._locate(words[:, part], six, tail[:, part][:, six])
-            for name, column in columns.items():
-                getattr(self, name)[slots] = column[part]
+    def _reindex(self) -> None:
+        """Enters all rows into the empty index."""
+        words = np.ascontiguousarray(self._words[: self.count].T)
+        six = np.flatnonzero((words[3] >> np.uint64(8)) & np.uint64(0xFF) == np.uint64(6))
+        places = self._hash(words, six, np.ascontiguousarray(self._tail[six].T))
+        rows = np.arange(self.count, dtype=np.int32)
+        while len(rows):
+            at = places[rows]
+            free = self._index[at] < 0
+            self._claim[at[free][::-1]] = rows[free][::-1]
+            won = free & (self._claim[at] == rows)
+            self._index[at[won]] = rows[won]
+            rows = rows[~won]
+            places[rows] = (places[rows] + 1) & self._mask
+
+
+def firsts(values: Rows, indices: Rows) -> Rows:
+    """Of ascending `indices` into `values`: the first for each different value, ascending."""
+    return indices[np.sort(np.unique(values[indices], return_index=True)[1])]

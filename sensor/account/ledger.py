@@ -23,7 +23,6 @@ from sensor.base.times import SECOND
 from sensor.model.activity import Activity, Contact
 from sensor.model.client import Totals
 from sensor.model.destination import Place
-from sensor.model.flow import FlowKey
 
 MAX_NEW_CONTACTS = 2000
 """Contacts that one client may open in one second; flows beyond that count for its `other`."""
@@ -91,17 +90,23 @@ class Ledger:
         """Bytes sent by (client id, country) of contacts that were evicted."""
         self._other = self._add_client(b"", None, None, "other")
 
-    def assign(self, key: FlowKey, ends: Ends, time: int) -> int:
-        """The service row of a new flow."""
+    @property
+    def evictions(self) -> int:
+        """Changes when rows that `assign` gave may be gone."""
+        return self.stats.evicted_clients + self.stats.evicted_contacts
+
+    def assign(self, ends: Ends, time: int) -> tuple[int, bool]:
+        """(contact row of a new flow, whether another flow between the same ends gets the same)."""
         client = self._client(ends, time)
         client.see(ends.client)
-        port = key.destination_port if ends.sent else key.source_port
-        contact = client.local if ends.remote is None else self._contact(client, ends.client, ends.remote, time)
-        return self.services.row(contact, key.protocol, port)
+        if ends.remote is None:
+            return client.local, client is not self._other
+        contact = self._contact(client, ends.client, ends.remote, time)
+        return contact, contact != client.other
 
     def post(self, moved: Collected) -> None:
         """Adds what flows moved to services, contacts and clients."""
-        if not len(moved.slots):
+        if not len(moved.flows):
             return
         service = self.services.current(moved.service)
         sent = moved.side == SENT

@@ -9,11 +9,15 @@ from sensor.account.columns import Rows
 from sensor.account.ledger import Ledger
 from sensor.account.tables import ClientRow
 from sensor.base.addresses import address_text, mac_text
-from sensor.model.client import Client
+from sensor.model.client import Client, Rates
 from sensor.model.destination import Destination, Service
 
 Describe = Callable[[bytes | None], tuple[str | None, str | None]]
 """MAC -> (vendor, name)."""
+
+
+_SILENT = Rates()
+_NO_SERVICES: tuple[Service, ...] = ()
 
 
 def clients(ledger: Ledger, now: int, describe: Describe) -> list[Client]:
@@ -42,7 +46,9 @@ def client(ledger: Ledger, row: ClientRow, now: int, describe: Describe) -> Clie
 class Destinations(Sequence[Destination]):
     """Destinations by bytes, most first; each is made only when it is looked at, so that a page can stop early."""
 
-    def __init__(self, ledger: Ledger, now: int, client_id: str | None = None) -> None:
+    def __init__(self, ledger: Ledger, now: int, client_id: str | None = None, *, brief: bool = False) -> None:
+        """Those of one client id, or of all; `brief`: without rates and services."""
+        self._brief = brief
         self._ledger = ledger
         self._now = now
         self._rows = _ranked(ledger, _rows(ledger, client_id))
@@ -65,6 +71,10 @@ class Destinations(Sequence[Destination]):
     def _destination(self, row: int) -> Destination:
         contacts, services = self._ledger.contacts, self._ledger.services
         contact = contacts.entry(row)
+        rates, listed = _SILENT, _NO_SERVICES
+        if not self._brief:
+            rates = contacts.meter.rates(row, self._now)
+            listed = tuple(Service(protocol, port, services.totals.totals(at)) for protocol, port, at in services.of(row))
         return Destination(
             contact.client,
             address_text(contact.client_address),
@@ -72,8 +82,8 @@ class Destinations(Sequence[Destination]):
             tuple(contact.names),
             contact.place,
             contacts.totals.totals(row),
-            contacts.meter.rates(row, self._now),
-            tuple(Service(protocol, port, services.totals.totals(at)) for protocol, port, at in services.of(row)),
+            rates,
+            listed,
         )
 
 

@@ -125,8 +125,10 @@ class Services:
 
     def row(self, contact: int, protocol: int, port: int) -> int:
         """The row of a service; that of (0, 0) when the contact has too many."""
-        mine = self._of.setdefault(contact, {})
-        key = bytes((protocol, port >> 8, port & 0xFF))
+        mine = self._of.get(contact)
+        if mine is None:
+            mine = self._of[contact] = {}
+        key = (protocol << 16 | port).to_bytes(3, "big")
         row = mine.get(key)
         if row is None:
             if len(mine) >= MAX_SERVICES:

@@ -2,11 +2,11 @@
 
 import ipaddress
 from collections.abc import Iterable
+from socket import AF_INET, AF_INET6, inet_ntop
 
-from sensor.base.bounded import BoundedDict
 
 MAX_JUDGED = 16_384
-"""Addresses whose answer `is_global` and `Prefixes` remember."""
+"""Addresses whose answer a set of prefixes remembers; beyond that it forgets all of them."""
 
 _SPECIAL = (
     # IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), multicast and reserved space.
@@ -33,9 +33,9 @@ def parse_mac(text: str) -> bytes:
 def address_text(address: bytes) -> str:
     """As in RFC 5952; anything but 4 or 16 bytes in hex."""
     if len(address) == 4:
-        return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}"
+        return inet_ntop(AF_INET, address)
     if len(address) == 16:
-        return str(ipaddress.IPv6Address(address))
+        return inet_ntop(AF_INET6, address)
     return address.hex()
 
 
@@ -59,13 +59,15 @@ class Prefixes:
             (4 if version == 4 else 16, _mask(4 if version == 4 else 16, length), starts)
             for (version, length), starts in self._by_length.items()
         ]
-        self._judged: BoundedDict[bytes, bool] = BoundedDict(MAX_JUDGED)
+        self._judged: dict[bytes, bool] = {}
 
     def __contains__(self, address: bytes) -> bool:
         judged = self._judged.get(address)
         if judged is None:
             judged = self._judge(address)
-            self._judged.put(address, judged)
+            if len(self._judged) >= MAX_JUDGED:
+                self._judged.clear()
+            self._judged[address] = judged
         return judged
 
     def _judge(self, address: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Nanoseconds since 1970 as text."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
@@ -12,5 +13,9 @@ _LAST = 253_402_300_799
 def rfc3339(time: int) -> str:
     """RFC 3339 in UTC with microseconds; times beyond what it can write are clamped."""
     second, rest = divmod(max(time, 0), SECOND)
-    moment = datetime.fromtimestamp(min(second, _LAST), UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+    return f"{_second_text(min(second, _LAST))}.{rest // 1000:06d}Z"
+
+
+@lru_cache(256)
+def _second_text(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,10 +1,10 @@
 """A watched client, as others see it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """Bytes per second, sent and received."""
 
     sent_1s: float = 0.0
@@ -13,8 +13,7 @@ class Rates:
     received_1m: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """What was counted, in IP-layer bytes and wire packets; times in ns."""
 
     sent_bytes: int = 0

@@ -1,12 +1,12 @@
 """A far end that a client talks to, as others see it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sensor.model.client import Rates, Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """What the client itself called an address, and how we know."""
 
     name: str
@@ -14,8 +14,7 @@ class Name:
     """tls, dns (asked for), cname (behind the name asked for)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an address is and whose; every part may be unknown."""
 
     country: str | None = None
@@ -24,8 +23,7 @@ class Place:
     owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """One protocol and port of a destination; port 0: no ports, or the rest beyond the cap."""
 
     protocol: int

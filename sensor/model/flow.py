@@ -20,23 +20,33 @@ class FlowKey(NamedTuple):
     direction: int
     """One of the directions of `model.frames`."""
 
-    @classmethod
-    def unpack(cls, words: NDArray[np.uint64], tail: NDArray[np.uint64] | None) -> "FlowKey":
-        """From the four words of `model.packets`, and the three more of IPv6."""
-        first, second, third, fourth = (int(word).to_bytes(8, "little") for word in words)
-        if tail is None:
-            source, destination = third[:4], third[4:]
+
+def unpack(words: NDArray[np.uint64], tail: NDArray[np.uint64]) -> list[FlowKey]:
+    """From [4, n] words and [3, n] tails (0 for IPv4), as `model.packets` describes them."""
+    first, second, third, fourth = words
+    raw = np.ascontiguousarray(words.T).tobytes()
+    rest = np.ascontiguousarray(tail.T).tobytes()
+    facts = zip(
+        (first >> np.uint64(48)).astype(np.uint16).byteswap().tolist(),
+        (second >> np.uint64(48)).astype(np.uint16).byteswap().tolist(),
+        (fourth & np.uint64(0xFF)).tolist(),
+        ((fourth >> np.uint64(8)) & np.uint64(0xFF)).tolist(),
+        ((fourth >> np.uint64(16)) & np.uint64(0xFF)).tolist(),
+        ((fourth >> np.uint64(24)) & np.uint64(0xFF)).tolist(),
+        ((fourth >> np.uint64(32)) & np.uint64(0xFFFF)).tolist(),
+        strict=True,
+    )
+    keys = []
+    for row, (source_port, destination_port, protocol, family, direction, macs, vlan) in enumerate(facts):
+        at, far = 32 * row, 24 * row
+        if family == 6:
+            source = rest[far : far + 8] + raw[at + 16 : at + 24]
+            destination = rest[far + 8 : far + 24]
         else:
-            high, far_high, far_low = (int(word).to_bytes(8, "little") for word in tail)
-            source, destination = high + third, far_high + far_low
-        return cls(
-            first[:6] if fourth[3] & 1 else None,
-            second[:6] if fourth[3] & 2 else None,
-            source,
-            destination,
-            fourth[0],
-            int.from_bytes(first[6:], "big"),
-            int.from_bytes(second[6:], "big"),
-            int.from_bytes(fourth[4:6], "little"),
-            fourth[2],
+            source, destination = raw[at + 16 : at + 20], raw[at + 20 : at + 24]
+        near_mac = raw[at : at + 6] if macs & 1 else None
+        far_mac = raw[at + 8 : at + 14] if macs & 2 else None
+        keys.append(
+            FlowKey(near_mac, far_mac, source, destination, protocol, source_port, destination_port, vlan, direction)
         )
+    return keys

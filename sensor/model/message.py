@@ -1,6 +1,5 @@
 """What single packets say in words: a DNS answer, a TLS hello. Names are text that is safe to show (see base.text)."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -24,8 +23,7 @@ class Segment(NamedTuple):
     """Payload bytes on the wire; more than len(payload) when the capture cut the packet."""
 
 
-@dataclass(frozen=True, slots=True)
-class DnsRecord:
+class DnsRecord(NamedTuple):
     """One resource record of an answer section that names an address or another name."""
 
     name: str
@@ -41,8 +39,7 @@ class DnsRecord:
     """Addresses in the ipv4hint and ipv6hint of SVCB and HTTPS (RFC 9460 section 7.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DnsAnswer:
+class DnsAnswer(NamedTuple):
     """A DNS response (RFC 1035 section 4), as its receiver read it."""
 
     question: str
@@ -53,8 +50,7 @@ class DnsAnswer:
     """(address, ttl, names): names from the question along the CNAME chain to the owner of the address."""
 
 
-@dataclass(frozen=True, slots=True)
-class TlsHello:
+class TlsHello(NamedTuple):
     """A TLS ClientHello (RFC 8446 section 4.1.2)."""
 
     server_name: str | None
@@ -64,8 +60,7 @@ class TlsHello:
     """It carries an encrypted_client_hello extension (0xfe0d), real or GREASE."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """A message with its sender and receiver."""
 
     time: int

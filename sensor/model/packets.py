@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.model.flow import FlowKey
+from sensor.model.flow import FlowKey, unpack
 
 SYN, ACK = 0x02, 0x10
 """TCP flag bits (RFC 9293 section 3.1)."""
@@ -50,7 +50,9 @@ class Packets:
     sequence: NDArray[np.uint32]
     """[n] TCP sequence number in host order; undefined where `flags` is 0."""
     payload: NDArray[np.int64]
-    """[n] where the TCP or UDP payload starts, counted from the start of the frame; 0: there is none to read."""
+    """[n] where the TCP or UDP payload starts, counted from the start of the frame; 0: there is none to read.
+
+    For packets that wrap others (IP in IP, GRE ...): what follows the IP header."""
     payload_length: NDArray[np.int64]
     """[n] bytes of TCP or UDP payload by the IP length (not by what was captured), >= 0."""
     message: NDArray[np.bool_]
@@ -61,10 +63,19 @@ class Packets:
     def __len__(self) -> int:
         return len(self.time)
 
+    def keys(self, indices: NDArray[np.int64]) -> list[FlowKey]:
+        """The flow keys of some packets, unpacked."""
+        tail = np.zeros((3, len(indices)), np.uint64)
+        six, found = self.tails(indices)
+        tail[:, six] = found
+        return unpack(self.words[:, indices], tail)
+
+    def tails(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """([k] which of `indices` are IPv6, [3, k] their columns of `tail`)."""
+        spot = np.minimum(np.searchsorted(self.six, indices), max(len(self.six) - 1, 0))
+        six = np.flatnonzero(self.six[spot] == indices) if len(self.six) else np.empty(0, np.int64)
+        return six, self.tail[:, spot[six]]
+
     def key(self, index: int) -> FlowKey:
-        """The flow key of one packet, unpacked."""
-        tail = None
-        at = int(np.searchsorted(self.six, index))
-        if at < len(self.six) and self.six[at] == index:
-            tail = self.tail[:, at]
-        return FlowKey.unpack(self.words[:, index], tail)
+        """The flow key of one packet; `keys` is much cheaper for many."""
+        return self.keys(np.array([index]))[0]

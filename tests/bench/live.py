@@ -78,8 +78,7 @@ def latency(verdicts: Verdicts, trials: int = 50) -> None:
     """First packet of a client to a watched country -> its webhook has been received."""
     config = '[[watch]]\nname = "china"\ncountries = ["CN"]\n[[sink]]\nname = "bench"\ntype = "webhook"\n'
     config += f'url = "http://127.0.0.1:{HOOK_PORT}/hook"\n'
-    frames = crafted(trials, trials, six_share=0.0, down=False)
-    frames[:, 30:34] = np.frombuffer(socket.inet_aton(WATCHED), np.uint8)
+    frames = crafted(trials, trials, six_share=0.0, down=False, remote=socket.inet_aton(WATCHED))
     with bench_lab(clients=trials, flows=trials) as (lab, folder):
         hook = Hook(lab.box)
         hook.open()
@@ -151,7 +150,7 @@ def watching(name: str, lab: Lab, folder: Path) -> Iterator[None]:
         with running(lab.box, folder):
             yield
     elif name == "softflowd":
-        control = ["-p", str(folder / "pid"), "-c", str(folder / "ctl")]
+        control = ["-p", str(folder / "pid"), "-c", "none"]
         words = ["softflowd", "-d", "-N", "-i", "br0", "-n", "127.0.0.1:9995", "-v", "9", "-m", "100000", *control]
         process = subprocess.Popen(lab.box.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
@@ -180,8 +179,8 @@ def blast(lab: Lab, folder: Path, rate: float, seconds: float, *, only_up: bool 
     return sum(int(json.loads(sender.communicate()[0])["sent"]) for sender in senders)
 
 
-def crafted(clients: int, flows: int, *, six_share: float, down: bool) -> Frames:
-    """One UDP frame of 64 bytes per flow, [flows, 64]; every flow has a remote address of its own."""
+def crafted(clients: int, flows: int, *, six_share: float, down: bool, remote: bytes = b"") -> Frames:
+    """One UDP frame of 64 bytes per flow, [flows, 64]; every flow has a remote address of its own, or this one."""
     rng = np.random.default_rng(11)
     frames = np.zeros((flows, SIZE), np.uint8)
     client = np.arange(flows) % clients
@@ -195,13 +194,15 @@ def crafted(clients: int, flows: int, *, six_share: float, down: bool) -> Frames
     box = np.frombuffer(bytes.fromhex(BOX_MAC.replace(":", "")), np.uint8)
     frames[:, 0:6], frames[:, 6:12] = (macs[client], box) if down else (box, macs[client])
     four = np.flatnonzero(~six)
-    remote = np.stack([np.full(flows, 52), 16 + (number >> 16), (number >> 8) & 255, number & 255], 1).astype(np.uint8)
+    far_end = np.stack([np.full(flows, 52), 16 + (number >> 16), number >> 8 & 255, number & 255], 1).astype(np.uint8)
+    if remote:
+        far_end[:] = np.frombuffer(remote, np.uint8)
     frames[four, 12:14] = [8, 0]
     frames[four, 14:34] = np.frombuffer(
         bytes([0x45, 0, 0, SIZE - 14, 0, 0, 0x40, 0, 64, 17, 0, 0, *bytes(8)]), np.uint8
     )
     near, far = (30, 26) if down else (26, 30)
-    frames[four, near : near + 4], frames[four, far : far + 4] = fours[client[four]], remote[four]
+    frames[four, near : near + 4], frames[four, far : far + 4] = fours[client[four]], far_end[four]
     words = frames[four, 14:34].reshape(-1, 10, 2).astype(np.int64)
     total = (words[:, :, 0] * 256 + words[:, :, 1]).sum(1)
     total = (total & 0xFFFF) + (total >> 16)
@@ -212,7 +213,7 @@ def crafted(clients: int, flows: int, *, six_share: float, down: bool) -> Frames
     near, far = (38, 22) if down else (22, 38)
     frames[rows, near : near + 16] = sixes[client[rows]]
     frames[rows, far : far + 4] = [0x2A, 0x05, 0xD0, 0x14]
-    frames[rows, far + 13 : far + 16] = remote[rows, 1:]
+    frames[rows, far + 13 : far + 16] = far_end[rows, 1:]
     at = np.where(six, 54, 34)
     every = np.arange(flows)
     local, port = 20_000 + every % 40_000, np.full(flows, 443)

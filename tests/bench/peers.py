@@ -91,7 +91,7 @@ def available(mix: Mix, port: int, folder: Path, runs: int) -> Iterator[Tool]:
     replay = [python, "-m", "sensor", "replay", whole, "--json", "--local", LAN6]
     yield Tool("idlewire replay", replay, mix.file, mix.packets, runs)
     if shutil.which("softflowd"):
-        control = ["-p", str(folder / "pid"), "-c", str(folder / "ctl")]
+        control = ["-p", str(folder / "pid"), "-c", "none"]  # reading a file, it may wait forever on a control socket
         words = ["softflowd", "-d", "-r", whole, "-n", f"127.0.0.1:{port}", "-v", "9", "-m", "100000", *control]
         yield Tool("softflowd", words, mix.file, mix.packets, runs)
     else:

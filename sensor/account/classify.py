@@ -1,0 +1,90 @@
+"""Whose a new flow is: the service row that its bytes count for."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.account.ledger import Ledger
+from sensor.account.locality import Local, Locality
+from sensor.model.flow import FlowKey
+from sensor.model.packets import Packets
+
+MAX_PATHS = 65_536
+"""Remembered pairs of ends; beyond that all are forgotten and learned again."""
+
+_MAC, _MAC_BITS = np.uint64((1 << 48) - 1), np.uint64(48)
+_WIDTH = 48
+
+
+class Classifier:
+    """Finds service rows for flows; between two ends that it has seen, the answer stays the same."""
+
+    def __init__(self, ledger: Ledger, local: Local) -> None:
+        self._ledger = ledger
+        self._locality = Locality(local)
+        self._paths: dict[bytes, tuple[int, bool]] = {}
+        """MACs and addresses of both ends, as `_paths_of` packs them -> (contact, whether the source is the client)."""
+        self._evictions = 0
+
+    def replace(self, local: Local) -> None:
+        """From now on something else is local; flows keep what they were classified as."""
+        self._locality.replace(local)
+        self._paths.clear()
+
+    def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[tuple[int, bool]]:
+        """(service row, whether its bytes count as sent) of the flow that each packet in `new` opened, in order."""
+        words = packets.words[:, new]
+        paths = _paths_of(packets, new)
+        unknown = [at for at, path in enumerate(paths) if path not in self._paths]
+        keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True))
+        source_ports, destination_ports = _ports(words[0]), _ports(words[1])
+        protocols = (words[3] & np.uint64(0xFF)).tolist()
+        services, found = self._ledger.services, []
+        for at, path in enumerate(paths):
+            if self._ledger.evictions != self._evictions:
+                self._evictions = self._ledger.evictions
+                self._paths.clear()
+            known = self._paths.get(path)
+            if known is None:
+                key = keys.get(at) or packets.key(int(new[at]))
+                known = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
+            contact, sent = known
+            port = destination_ports[at] if sent else source_ports[at]
+            found.append((services.row(contact, protocols[at], port), sent))
+        return found
+
+    def _find(self, path: bytes, key: FlowKey, flags: int, time: int) -> tuple[int, bool]:
+        ends = self._locality.ends(key, flags)
+        contact, lasting = self._ledger.assign(ends, time)
+        if lasting:
+            if len(self._paths) >= MAX_PATHS:
+                self._paths.clear()
+            self._paths[path] = contact, ends.sent
+            if ends.remote is not None:
+                self._paths[_turned(path, len(key.source))] = contact, not ends.sent
+        return contact, ends.sent
+
+
+def _paths_of(packets: Packets, indices: NDArray[np.int64]) -> list[bytes]:
+    """Each packet's ends in _WIDTH bytes: both MACs (and whether there is one), then the addresses as in the words."""
+    words = packets.words[:, indices]
+    columns = np.zeros((len(indices), _WIDTH // 8), np.uint64)
+    columns[:, 0] = (words[0] & _MAC) | (words[3] >> np.uint64(24) & np.uint64(1)) << _MAC_BITS
+    columns[:, 1] = (words[1] & _MAC) | (words[3] >> np.uint64(25) & np.uint64(1)) << _MAC_BITS
+    columns[:, 2] = words[2]
+    six, tail = packets.tails(indices)
+    columns[six, 3:] = tail.T
+    raw = columns.tobytes()
+    return [raw[at : at + _WIDTH] for at in range(0, len(raw), _WIDTH)]
+
+
+def _turned(path: bytes, width: int) -> bytes:
+    """The path of the other direction; addresses are `width` bytes."""
+    macs = path[8:16] + path[0:8]
+    if width == 4:
+        return macs + path[20:24] + path[16:20] + path[24:]
+    return macs + path[40:48] + path[32:40] + path[24:32] + path[16:24]
+
+
+def _ports(word: NDArray[np.uint64]) -> list[int]:
+    ports: list[int] = (word >> _MAC_BITS).astype(np.uint16).byteswap().tolist()
+    return ports

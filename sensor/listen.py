@@ -1,0 +1,126 @@
+"""Which packets of a span may carry a message, and what they say."""
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.account.flows import FlowTable, firsts
+from sensor.decode.messages import MessageDecoder
+from sensor.decode.tunnel import is_tunnel
+from sensor.model.flow import FlowKey
+from sensor.model.frames import FrameBatch
+from sensor.model.message import Heard, Segment
+from sensor.model.packets import Packets
+
+MAX_TUNNELS = 2_000
+"""Tunnel packets of one span that are opened to look for messages; all others only count."""
+
+Rows = NDArray[np.int64]
+
+
+def listen(
+    messages: MessageDecoder,
+    table: FlowTable,
+    batch: FrameBatch,
+    packets: Packets,
+    span: slice,
+    flows: Rows,
+    times: Rows,
+) -> Iterator[Heard]:
+    """Looks at the candidates in order; a stream once begun draws in the later packets of its flow.
+
+    `flows` and `times`: [n] of the packets in `span`. Keeps `table.wanted` true to what the decoder wants.
+    """
+    carries = packets.payload_length[span] > 0
+    single, wanted = packets.message[span], table.wanted
+    first = _candidates(single, wanted, carries, flows)
+    waiting = _looked_up(packets, first, span.start, flows, times)
+    queue = first.tolist()
+    followed: set[int] = set()
+    tunnels = 0
+    while queue:
+        index = heapq.heappop(queue)
+        packet = waiting.pop(index)
+        key, flow = packet.key, packet.flow
+        if not (single[index] or wanted[flow]):
+            continue
+        if is_tunnel(key.protocol, key.source_port, key.destination_port):
+            tunnels += 1
+            if tunnels <= MAX_TUNNELS:
+                yield from messages.feed_tunnel(packet.time, key, packet.payload(batch))
+            continue
+        start = int(table.start[flow]) if table.started[flow] else None
+        heard, more = messages.feed(packet.segment(batch), start)
+        yield from heard
+        if more and flow not in followed:
+            followed.add(flow)
+            later = np.flatnonzero((flows[index + 1 :] == flow) & carries[index + 1 :]) + index + 1
+            later = later[~single[later]]
+            if len(later):
+                waiting |= _looked_up(packets, later, span.start, flows, times)
+                queue = sorted({*queue, *later.tolist()})
+        wanted[flow] = more
+
+
+class _Candidate(NamedTuple):
+    """What is needed of a packet to look into it."""
+
+    key: FlowKey
+    flow: int
+    time: int
+    row: int
+    begin: int
+    length: int
+    sequence: int
+    flags: int
+
+    def payload(self, batch: FrameBatch) -> bytes:
+        return batch.frame(self.row)[self.begin : self.begin + self.length] if self.begin else b""
+
+    def segment(self, batch: FrameBatch) -> Segment:
+        key = self.key
+        return Segment(
+            self.time,
+            key.source_mac,
+            key.destination_mac,
+            key.source,
+            key.destination,
+            key.protocol,
+            key.source_port,
+            key.destination_port,
+            self.sequence,
+            self.flags,
+            self.payload(batch),
+            self.length,
+        )
+
+
+def _candidates(single: NDArray[np.bool_], wanted: NDArray[np.bool_], carries: NDArray[np.bool_], flows: Rows) -> Rows:
+    """Packets that are worth a look by themselves, and the first payload of each flow that is waited for."""
+    alone: Rows = np.flatnonzero(single)
+    awaited = np.flatnonzero(wanted[flows] & carries & ~single)
+    if not len(awaited):
+        return alone
+    return np.sort(np.concatenate((alone, firsts(flows, awaited))))
+
+
+def _looked_up(packets: Packets, indices: Rows, start: int, flows: Rows, times: Rows) -> dict[int, _Candidate]:
+    """The packets at `indices` of a span that begins at `start`, all at once."""
+    if not len(indices):
+        return {}
+    at = indices + start
+    columns = zip(
+        packets.keys(at),
+        flows[indices].tolist(),
+        times[indices].tolist(),
+        packets.row[at].tolist(),
+        packets.payload[at].tolist(),
+        packets.payload_length[at].tolist(),
+        packets.sequence[at].tolist(),
+        packets.flags[at].tolist(),
+        strict=True,
+    )
+    return dict(zip(indices.tolist(), map(_Candidate._make, columns), strict=True))
