@@ -1,6 +1,7 @@
 """Which packets of a span may carry a message, and what they say."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from sensor.model.packets import Packets
 
 MAX_TUNNELS = 2_000
 """Tunnel packets of one span that are opened to look for messages; all others only count."""
+
+AHEAD = 2
+"""Payload packets of an awaited flow that are fetched at once: most hellos of today take two segments."""
 
 Rows = NDArray[np.int64]
 
@@ -39,7 +43,7 @@ def listen(
     first = _candidates(single, wanted, carries, flows)
     waiting = _looked_up(packets, first, span.start, flows, times)
     queue = first.tolist()
-    followed: set[int] = set()
+    looked_into: Counter[int] = Counter()
     tunnels = 0
     while queue:
         index = heapq.heappop(queue)
@@ -55,13 +59,13 @@ def listen(
         start = int(table.start[flow]) if table.started[flow] else None
         heard, more = messages.feed(packet.segment(batch), start)
         yield from heard
-        if more and flow not in followed:
-            followed.add(flow)
+        looked_into[flow] += 1
+        if more and (looked_into[flow] == AHEAD or not wanted[flow]):
             later = np.flatnonzero((flows[index + 1 :] == flow) & carries[index + 1 :]) + index + 1
-            later = later[~single[later]]
+            later = np.array([other for other in later.tolist() if other not in waiting], np.int64)
             if len(later):
                 waiting |= _looked_up(packets, later, span.start, flows, times)
-                queue = sorted({*queue, *later.tolist()})
+                queue = sorted([*queue, *later.tolist()])
         wanted[flow] = more
 
 
@@ -99,12 +103,15 @@ class _Candidate(NamedTuple):
 
 
 def _candidates(single: NDArray[np.bool_], wanted: NDArray[np.bool_], carries: NDArray[np.bool_], flows: Rows) -> Rows:
-    """Packets that are worth a look by themselves, and the first payload of each flow that is waited for."""
-    alone: Rows = np.flatnonzero(single)
+    """Packets that are worth a look by themselves, and the first payloads of each flow that is waited for."""
+    chosen: list[Rows] = [np.flatnonzero(single)]
     awaited = np.flatnonzero(wanted[flows] & carries & ~single)
-    if not len(awaited):
-        return alone
-    return np.sort(np.concatenate((alone, firsts(flows, awaited))))
+    for _ in range(AHEAD):
+        if not len(awaited):
+            break
+        chosen.append(firsts(flows, awaited))
+        awaited = np.setdiff1d(awaited, chosen[-1], assume_unique=True)
+    return np.sort(np.concatenate(chosen)) if len(chosen) > 1 else chosen[0]
 
 
 def _looked_up(packets: Packets, indices: Rows, start: int, flows: Rows, times: Rows) -> dict[int, _Candidate]:

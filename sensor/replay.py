@@ -7,6 +7,9 @@ from sensor.config import Config
 from sensor.deliver.report import Replayed, Result
 from sensor.house import House
 
+BATCH = 16_384
+"""Frames at once: numpy's cost per call is then spread thin, and a batch still fits the cache."""
+
 Progress = Callable[[int, int | None], None]
 """(bytes read, bytes in all or None) now and then."""
 
@@ -20,7 +23,7 @@ def replay(config: Config, paths: Sequence[str], *, local: Sequence[str] = (), p
     house.open()
     try:
         files = CaptureFiles(paths)
-        for batch in files.batches():
+        for batch in files.batches(BATCH):
             house.pipeline.feed(batch)
             progress(files.stats.bytes_read, files.stats.total_bytes)
         house.pipeline.finish()

@@ -7,7 +7,7 @@ from sensor.decode.link import Located, locate
 from sensor.decode.network import Networks, read_networks
 from sensor.decode.stats import DecodeStats
 from sensor.decode.super_frames import unfold
-from sensor.decode.transport import Transports, read_transports
+from sensor.decode.transport import HELLO_BYTES, Transports, read_transports
 from sensor.model.frames import FrameBatch
 from sensor.model.packets import Packets
 
@@ -34,7 +34,7 @@ class HeaderDecoder:
         network = read_networks(batch.buffer, where)
         transport = read_transports(batch.buffer, where, network)
         segments = unfold(batch, where, network, transport)
-        _mark_copies(batch, where, transport)
+        _mark_copies(batch, where, network, transport)
         packets = _join(batch, where, network, transport, segments)
         refused = np.concatenate((*network.refused, transport.refused))
         if len(refused):
@@ -58,8 +58,8 @@ class HeaderDecoder:
             stats.super_frames += int(np.count_nonzero(packets.segments > 1))
 
 
-def _mark_copies(batch: FrameBatch, where: Located, transport: Transports) -> None:
-    """Whole frames stand beside the buffer because the capture filter saw that they may carry a message."""
+def _mark_copies(batch: FrameBatch, where: Located, network: Networks, transport: Transports) -> None:
+    """Where the buffer does not show how the payload begins, the whole frame beside it has to be looked at."""
     if not batch.copies:
         return
     rows = np.fromiter(batch.copies, np.int64, len(batch.copies))
@@ -67,6 +67,8 @@ def _mark_copies(batch: FrameBatch, where: Located, transport: Transports) -> No
     found = at < len(where.row)
     at, rows = at[found], rows[found]
     at = at[where.row[at] == rows]
+    shown = where.start[at] + where.room[at] - network.start[at] - transport.header[at]
+    at = at[shown < HELLO_BYTES]
     transport.message[at] |= transport.payload_length[at] > 0
 
 

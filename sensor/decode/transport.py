@@ -37,7 +37,8 @@ _PORT[np.array(DNS_PORT, np.uint16).byteswap()] = _DNS
 
 _HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
 """First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
-_FIRST_BYTES = np.array([(1 << 8 * known) - 1 for known in range(7)], np.uint64)
+HELLO_BYTES = 6
+_FIRST_BYTES = np.array([(1 << 8 * known) - 1 for known in range(HELLO_BYTES + 1)], np.uint64)
 
 
 @dataclass(slots=True)
@@ -91,7 +92,8 @@ def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray
     words[1] |= far << 48
     ports &= 0xFFFF
     carries: NDArray[np.uint8] = _PORT[ports.view(np.int64)]
-    carries |= _PORT[far.view(np.int64)]
+    # Answers come from port 53; questions to it are not read.
+    carries |= _PORT[far.view(np.int64)] & _TUNNEL
     return carries
 
 
@@ -135,5 +137,5 @@ def _mark_hellos(
     readable = known[rows] - header
     first = word(gather(buffer, network.start[rows] + header, 8), 0) ^ _HELLO
     first &= _HELLO_BITS
-    first &= _FIRST_BYTES[np.clip(readable, 0, 6)]
+    first &= _FIRST_BYTES[np.clip(readable, 0, HELLO_BYTES)]
     found.message[rows[(first == 0) & (readable > 0)]] = True

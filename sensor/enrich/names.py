@@ -57,20 +57,23 @@ class NameBook:
 
         `ttl` in seconds is for names out of DNS. A name that is known already becomes new again.
         """
-        fresh = {
-            name: _Entry(name, now, now + _life(name, ttl) * SECOND)
-            for name in names
+        fresh = [
+            _Entry(name, now, now + _life(name, ttl) * SECOND)
+            for name in dict.fromkeys(names)
             if 0 < len(name.name) <= MAX_NAME_LENGTH
-        }
+        ]
         if not fresh:
             return
         self.learned += len(fresh)
         pages = self._pages(client)
         held = pages.entries.get(address) or []
-        kept = [entry for entry in held if entry.until >= now and entry.name not in fresh]
-        merged = sorted([*fresh.values(), *kept], key=_order)
-        self.evicted += max(0, len(merged) - MAX_NAMES_PER_ADDRESS)
-        del merged[MAX_NAMES_PER_ADDRESS:]
+        merged = fresh
+        if held or len(fresh) > 1:
+            known = {entry.name for entry in fresh}
+            kept = [entry for entry in held if entry.until >= now and entry.name not in known]
+            merged = sorted(fresh + kept, key=_order)
+            self.evicted += max(0, len(merged) - MAX_NAMES_PER_ADDRESS)
+            del merged[MAX_NAMES_PER_ADDRESS:]
         self._resize(pages, len(merged) - len(held))
         gone = pages.entries.put(address, merged)
         if gone is not None:

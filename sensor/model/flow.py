@@ -23,7 +23,7 @@ class FlowKey(NamedTuple):
 
 def unpack(words: NDArray[np.uint64], tail: NDArray[np.uint64]) -> list[FlowKey]:
     """From [4, n] words and [3, n] tails (0 for IPv4), as `model.packets` describes them."""
-    first, second, third, fourth = words
+    first, second, _, fourth = words
     raw = np.ascontiguousarray(words.T).tobytes()
     rest = np.ascontiguousarray(tail.T).tobytes()
     facts = zip(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensor.account.flows import SENT, SLICE, UNKNOWN, FlowTable
+from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable, firsts
 from sensor.model.packets import Packets
 
 SYN, ACK = 0x02, 0x10
@@ -42,13 +42,13 @@ def add(table: FlowTable, given_packets: Packets) -> np.ndarray:
 
 
 @pytest.mark.parametrize("six", [False, True])
-def test_packets_of_one_flow_share_a_slot(six: bool) -> None:
+def test_packets_of_one_flow_share_a_row(six: bool) -> None:
     table = FlowTable()
-    slots = add(table, packets([5, 6, 5, 5], six=six))
-    assert slots[0] == slots[2] == slots[3] != slots[1]
-    assert table.unclassified(slots).tolist() == [0, 1]
-    table.service[slots] = 9
-    table.side[slots] = SENT
+    rows = add(table, packets([5, 6, 5, 5], six=six))
+    assert rows[0] == rows[2] == rows[3] != rows[1]
+    assert table.unclassified(rows).tolist() == [0, 1]
+    table.service[rows] = 9
+    table.side[rows] = SENT
     moved = table.collect()
     assert sorted(zip(moved.packets.tolist(), moved.bytes.tolist(), strict=True)) == [(1, 100), (3, 300)]
     assert moved.service.tolist() == [9, 9]
@@ -58,8 +58,8 @@ def test_packets_of_one_flow_share_a_slot(six: bool) -> None:
 def test_nothing_is_collected_twice() -> None:
     table = FlowTable()
     add(table, packets([1, 2]))
-    assert len(table.collect().slots) == 2
-    assert len(table.collect().slots) == 0
+    assert len(table.collect().flows) == 2
+    assert len(table.collect().flows) == 0
 
 
 def test_first_and_last_time_within_what_is_collected() -> None:
@@ -80,47 +80,98 @@ def test_a_client_syn_marks_the_flow_for_its_first_payload() -> None:
 
 def test_disowned_flows_are_classified_again() -> None:
     table = FlowTable()
-    slots = add(table, packets([1, 2]))
-    table.service[slots] = [3, 4]
+    rows = add(table, packets([1, 2]))
+    table.service[rows] = [3, 4]
     table.disown(np.array([3]))
-    assert table.service[slots].tolist() == [UNKNOWN, 4]
+    assert table.service[rows].tolist() == [UNKNOWN, 4]
 
 
 def test_a_flood_of_flows_makes_the_quiet_ones_expire() -> None:
-    table = FlowTable(bits=14)
-    flow = 0
-    for _ in range(10):
+    table = FlowTable(most=2 * SPAN)
+    for begin in range(0, 10 * SPAN, SPAN):
         if table.full:
             table.collect()
             table.expire()
-        add(table, packets(list(range(flow, flow + SLICE))))
-        flow += SLICE
-    assert table.count <= table.size // 2
-    assert table.expired > 0
+        flood = packets(list(range(begin, begin + SPAN)))
+        flood.time += begin
+        rows = add(table, flood)
+        assert len(set(rows.tolist())) == SPAN
+    assert table.count <= table.most
+    assert table.count + table.expired == 10 * SPAN
+    kept = table.count
+    assert len(set(add(table, packets([10 * SPAN - 1])).tolist())) == 1
+    assert table.count == kept  # the newest one was kept
 
 
 def test_flows_that_stay_keep_what_is_known_of_them() -> None:
-    table = FlowTable(bits=14)
+    table = FlowTable(most=2 * SPAN)
     old, new = packets([1]), packets([2], flags=SYN, six=True)
     new.time += 5000
     add(table, old)
-    [slot] = add(table, new)
-    table.service[slot] = 77
+    [row] = add(table, new)
+    table.service[row] = 77
     table.collect()
     table.expire()
     [again] = add(table, new)
-    assert (table.service[again], table.wanted[again], table.count) == (77, True, 1)
+    assert (table.service[again], table.wanted[again], table.started[again], table.count) == (77, True, True, 1)
+    assert table.start[again] == 1
+
+
+def test_a_flow_that_was_forgotten_comes_back_unclassified() -> None:
+    table = FlowTable(most=2 * SPAN)
+    late = packets([2])
+    late.time += 5000
+    table.service[add(table, packets([1]))] = 5
+    add(table, late)
+    table.collect()
+    table.expire()
+    back = add(table, packets([1]))
+    assert table.unclassified(back).tolist() == [0]
+    assert (table.count, table.expired) == (2, 1)
+
+
+def test_full_keys_are_compared_whatever_the_hash_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlowTable, "_hash", lambda self, words, six, tail: np.full(words.shape[1], 7))
+    table = FlowTable(most=64)
+    rows = add(table, packets([1, 2, 3, 2, 1]))
+    assert rows.tolist() == [0, 1, 2, 1, 0]
+    assert add(table, packets([1, 2, 3], six=True)).tolist() == [3, 4, 5]
+    assert add(table, packets([3, 4])).tolist() == [2, 6]
+
+
+def test_the_place_in_the_index_cannot_be_foretold() -> None:
+    flows = packets(list(range(1000)))
+    words, none = flows.words, np.empty(0, np.int64)
+    one, other = (FlowTable(most=1000)._hash(words, none, flows.tail) for _ in range(2))
+    assert not np.array_equal(one, other)
+    same = FlowTable(most=1000, seed=5)._hash(words, none, flows.tail)
+    assert np.array_equal(same, FlowTable(most=1000, seed=5)._hash(words, none, flows.tail))
+
+
+def test_spans_are_parts_of_a_batch() -> None:
+    table, batch = FlowTable(), packets([4, 5, 4, 6])
+    batch.length[:] = [10, 20, 30, 40]
+    rows = table.add(batch, slice(1, 3), batch.time[1:3])
+    assert len(rows) == 2
+    assert sorted(table.collect().bytes.tolist()) == [20, 30]
+
+
+def test_firsts() -> None:
+    assert firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 40), min_size=1, max_size=60)), max_size=8))
-def test_counts_equal_those_of_a_plain_dictionary(batches: list[tuple[bool, list[int]]]) -> None:
-    table, counted = FlowTable(bits=14), {}
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 40), min_size=1, max_size=60)), max_size=8),
+    st.integers(0, 9),
+)
+def test_counts_equal_those_of_a_plain_dictionary(batches: list[tuple[bool, list[int]]], seed: int) -> None:
+    table = FlowTable(most=82, seed=seed)
+    counted: dict[tuple[bool, int], list[int]] = {}
     for six, flows in batches:
-        slots = add(table, packets(flows, six=six))
-        for flow, slot in zip(flows, slots.tolist(), strict=True):
-            assert counted.setdefault((six, flow), [slot, 0])[0] == slot
+        rows = add(table, packets(flows, six=six))
+        for flow, row in zip(flows, rows.tolist(), strict=True):
+            assert counted.setdefault((six, flow), [row, 0])[0] == row
             counted[six, flow][1] += 1
     moved = table.collect()
-    found = dict(zip(moved.slots.tolist(), moved.packets.tolist(), strict=True))
-    assert found == {slot: count for slot, count in counted.values()}
+    assert [*zip(moved.flows.tolist(), moved.packets.tolist(), strict=True)] == sorted(map(tuple, counted.values()))

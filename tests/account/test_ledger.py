@@ -10,7 +10,6 @@ from sensor.account.locality import Ends
 from sensor.base.addresses import parse_address
 from sensor.base.times import SECOND
 from sensor.model.client import Totals
-from sensor.model.flow import FlowKey
 
 PHONE, ME = bytes.fromhex("640980000001"), parse_address("192.168.1.9")
 
@@ -23,8 +22,8 @@ def move(ledger: Ledger, remote: bytes | None, *, mac: bytes = PHONE, sent: bool
          port: int = 443, at: int = SECOND) -> int:  # fmt: skip
     """One packet of a flow of its own; returns its service row."""
     ends = Ends(mac, ME, remote, sent)
-    key = FlowKey(mac, None, ME, remote or ME, 6, port if not sent else 40000, port if sent else 40000, 0, 0)
-    service = ledger.assign(key, ends, at)
+    contact, _ = ledger.assign(ends, at)
+    service = ledger.services.row(contact, 6, port)
     values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at)]
     ledger.post(Collected(*values))  # type: ignore[arg-type]
     return service

@@ -19,6 +19,9 @@ LAN6 = "2a02:2f0:1:1::/64"
 
 ROUTER = b"\x02\x00\x00\x00\x00\x01"
 RESOLVER = bytes([8, 8, 8, 8])
+ROUND_TRIP = 20_000
+"""Microseconds between SYN and SYN-ACK."""
+
 HEADERS = 128
 """Bytes at the start of each frame that are computed in columns."""
 
@@ -43,7 +46,7 @@ class Mix:
 
 def mix(folder: Path, packets: int = 2_000_000, flows: int = 20_000, clients: int = 50, seed: int = 7) -> Mix:
     """The file with these figures from the folder, made first where it is not there yet."""
-    file = folder / f"imix-{packets}-{flows}-{clients}-{seed}-v3.pcap"
+    file = folder / f"imix-{packets}-{flows}-{clients}-{seed}-v4.pcap"
     truth = file.with_suffix(".json")
     if not truth.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +57,8 @@ def mix(folder: Path, packets: int = 2_000_000, flows: int = 20_000, clients: in
 class Generator:
     """One file; `write` may be called once."""
 
-    def __init__(self, packets: int, flows: int, clients: int, seed: int) -> None:
+    def __init__(self, packets: int, flows: int, clients: int, seed: int, rate: float = 100_000) -> None:
+        self.rate = rate
         self.rng = np.random.default_rng(seed)
         self._choose_ends(clients)
         self._choose_flows(flows)
@@ -119,9 +123,9 @@ class Generator:
         opening = np.repeat(np.arange(flows), 4)
         flow = np.concatenate([opening, rng.choice(flows, packets - len(opening), p=weight / weight.sum())])
         rng.shuffle(flow)
-        self.flow = flow
-        self.ordinal = ordinals(flow)
-        self.time = 1_790_000_000_000_000 + np.cumsum(rng.exponential(10.0, packets)).astype(np.int64)
+        time = 1_790_000_000_000_000 + np.cumsum(rng.exponential(1e6 / self.rate, packets)).astype(np.int64)
+        self._shake_hands(flow, time)
+        flow = self.flow
         self.down = rng.random(packets) < 0.58
         self.length = rng.choice([66, 590, 1514], packets, p=[7 / 12, 4 / 12, 1 / 12])
         kind = self.kind[flow]
@@ -145,6 +149,19 @@ class Generator:
         tag = 4 * (kind == TAGGED4)
         self.length = np.clip(self.length, overhead, 1514 + tag).astype(np.int64)
         self.sequence = self._sequences(self.length - overhead)
+
+    def _shake_hands(self, flow: Ints, time: Ints) -> None:
+        """Puts the openings of TLS flows together: a round trip to the SYN-ACK, and the hello follows at once."""
+        ordinal = ordinals(flow)
+        first = np.empty(len(self.client), np.int64)
+        first[flow[ordinal == 0]] = time[ordinal == 0]
+        tls = self.tls[flow]
+        after = np.array([0, ROUND_TRIP, ROUND_TRIP + 100, ROUND_TRIP + 110, ROUND_TRIP + 200])
+        earliest = first[flow] + after[np.minimum(ordinal, 4)]
+        opening = tls & (ordinal < 4)
+        time = np.where(opening, earliest, np.where(tls, np.maximum(time, earliest), time))
+        order = np.lexsort((ordinal, time))
+        self.flow, self.time, self.ordinal = flow[order], time[order], ordinal[order]
 
     def _overhead(self, flow: Ints) -> Ints:
         kind = self.kind[flow]

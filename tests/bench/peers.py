@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imix import LAN6, Mix
+from measured import measure
 from verdict import Verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,16 +54,11 @@ class Tool:
     megabytes: float = 0.0
 
     def run(self, output: Path) -> None:
-        with output.open("wb") as out, tempfile.TemporaryFile() as complaints:
-            process = subprocess.Popen([*self.command], cwd=ROOT, stdout=out, stderr=complaints)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                complaints.seek(0)
-                text = complaints.read().decode(errors="replace").strip().splitlines()
-                raise RuntimeError(f"{self.name} ended with {process.returncode}: {text[-1] if text else ''}")
-        self.nanoseconds.append(1e9 * (usage.ru_utime + usage.ru_stime) / self.packets)
-        self.megabytes = max(self.megabytes, usage.ru_maxrss / 1024)
+        run = measure(self.command, output, folder=ROOT)
+        if run.code:
+            raise RuntimeError(f"{self.name} ended with {run.code}: {run.complaint[-300:]}")
+        self.nanoseconds.append(1e9 * run.cpu / self.packets)
+        self.megabytes = max(self.megabytes, run.megabytes)
 
     @property
     def best(self) -> float:

@@ -137,7 +137,7 @@ def transport(packet: bytes, network: Network) -> tuple[tuple[int, int], int, in
         return ports, 0, 0, 0, size, True
     if protocol == 17:
         length = max(size - 8, 0)
-        message = 53 in ports or not TUNNEL_PORTS.isdisjoint(ports)
+        message = ports[0] == 53 or not TUNNEL_PORTS.isdisjoint(ports)
         return ports, 0, 0, 8, length, message
     if protocol != 6:
         return ports, 0, 0, 0, 0, False
@@ -150,7 +150,7 @@ def transport(packet: bytes, network: Network) -> tuple[tuple[int, int], int, in
         return None
     if header > size:
         return ports, flags, sequence, 0, 0, False
-    return ports, flags, sequence, header, size - header, 53 in ports or hello(known[header:])
+    return ports, flags, sequence, header, size - header, ports[0] == 53 or hello(known[header:])
 
 
 def hello(payload: bytes) -> bool:

@@ -25,10 +25,17 @@ def test_what_deserves_no_closer_look() -> None:
     packets, _ = decode(
         *(ethernet(0x0800, ipv4(tcp(payload))) for payload in other),
         ethernet(0x0800, ipv4(udp(b"", port=53), 17)),
+        ethernet(0x0800, ipv4(udp(b"question", port=53), 17)),
         ethernet(0x0800, ipv4(udp(HELLO), 17)),
         ethernet(0x0800, ipv4(udp(b"query", port=5353), 17)),
     )
     assert not packets.message.any()
+
+
+def test_what_comes_from_port_53_may_be_an_answer() -> None:
+    answer = b"\0\x35" + udp(b"answer")[2:]
+    packets, _ = decode(ethernet(0x0800, ipv4(answer, 17)), ethernet(0x86DD, ipv6(answer, 17)))
+    assert packets.message.tolist() == [True, True]
 
 
 def test_tunnels_are_marked_and_their_payload_is_what_they_wrap() -> None:

@@ -1,9 +1,7 @@
 """Captures that are made to hurt, and a healthy client beside whom they happen."""
 
 import json
-import os
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.imix import LAN6, Generator
+from tests.bench.measured import measure
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 1_790_000_000_000_000
@@ -63,16 +62,10 @@ def replay(file: Path, config: str = CONFIG, timeout: float = 60) -> Run:
         settings.write_text(f'state_dir = "{folder}/state"\n{config}')
         words = [sys.executable, "-m", "sensor", "replay", str(file), "--json", "--local", LAN6, "--config", settings]
         output = Path(folder) / "out"
-        with output.open("wb") as out, (Path(folder) / "errors").open("w+b") as errors:
-            process = subprocess.Popen(["timeout", str(timeout), *words], cwd=ROOT, stdout=out, stderr=errors)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            errors.seek(0)
-            complaint = errors.read().decode(errors="replace")
-        assert process.returncode == 0, complaint[-2000:] or f"ended with {process.returncode} (124: too slow)"
-        assert "Traceback" not in complaint
-        report = json.loads(output.read_text())
-    return Run(report, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        run = measure([str(word) for word in words], output, folder=ROOT, timeout=timeout)
+        assert run.code == 0, f"ended with {run.code} (124: too slow)\n{run.complaint}"
+        assert "Traceback" not in run.complaint
+        return Run(json.loads(output.read_text()), run.cpu, run.megabytes)
 
 
 def write(file: Path, *parts: Iterable[Frame]) -> int:
@@ -99,10 +92,8 @@ def read(file: Path) -> list[Frame]:
 def healthy(folder: Path, seconds: float = 30, packets: int = 3000) -> list[Frame]:
     """A client with 60 flows, names by DNS and TLS among them, over so many seconds."""
     file = folder / "healthy.pcap"
-    Generator(packets, 60, 1, 3).write(file)
-    frames = [data for _, data in read(file)]
-    step = int(seconds * SECOND / len(frames))
-    return [(START + number * step, data) for number, data in enumerate(frames)]
+    Generator(packets, 60, 1, 3, rate=packets / seconds).write(file)
+    return read(file)
 
 
 def spread(frames: Sequence[bytes], begin: float, rate: float) -> list[Frame]:
