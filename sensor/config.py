@@ -61,7 +61,7 @@ class AccountSettings:
     """[account]: how much is kept; beyond it the coldest go to "other"."""
 
     max_clients: Count = Count(1_000)
-    max_destinations: Count = Count(40_000)
+    max_destinations: Count = Count(25_000)
     max_destinations_per_client: Count = Count(4_000)
 
 

@@ -8,10 +8,12 @@ from sensor.account.locality import Local, Locality
 from sensor.model.flow import FlowKey
 from sensor.model.packets import Packets
 
-MAX_PATHS = 65_536
+MAX_PATHS = 16_384
 """Remembered pairs of ends; beyond that all are forgotten and learned again."""
 
 _MAC, _MAC_BITS = np.uint64((1 << 48) - 1), np.uint64(48)
+_FAMILY, _FAMILY_TO = np.uint64(0xFF00), np.uint64(48)
+"""The family goes into the highest byte of both MAC columns, so that the other direction has it, too."""
 _WIDTH = 48
 
 
@@ -70,6 +72,7 @@ def _paths_of(packets: Packets, indices: NDArray[np.int64]) -> list[bytes]:
     columns = np.zeros((len(indices), _WIDTH // 8), np.uint64)
     columns[:, 0] = (words[0] & _MAC) | (words[3] >> np.uint64(24) & np.uint64(1)) << _MAC_BITS
     columns[:, 1] = (words[1] & _MAC) | (words[3] >> np.uint64(25) & np.uint64(1)) << _MAC_BITS
+    columns[:, :2] |= (words[3] & _FAMILY)[:, None] << _FAMILY_TO
     columns[:, 2] = words[2]
     six, tail = packets.tails(indices)
     columns[six, 3:] = tail.T

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensor.model.packets import ACK, SYN, Packets
 
-MAX_FLOWS = 98_304
+MAX_FLOWS = 81_920
 """Flows in one direction."""
 
 SPAN = 16_384

@@ -24,7 +24,7 @@ from sensor.model.activity import Activity, Contact
 from sensor.model.client import Totals
 from sensor.model.destination import Place
 
-MAX_NEW_CONTACTS = 2000
+MAX_NEW_CONTACTS = 1000
 """Contacts that one client may open in one second; flows beyond that count for its `other`."""
 
 MAX_NEW_CLIENTS = 200
@@ -46,7 +46,7 @@ class Limits:
     """Caps of the tables."""
 
     clients: int = 1000
-    contacts: int = 40_000
+    contacts: int = 25_000
     contacts_per_client: int = 4000
 
 
@@ -154,7 +154,7 @@ class Ledger:
     def find(self, client: bytes, remote: bytes) -> list[Contact]:
         """The contacts of a client (by MAC or address) with one remote address, over all of its own addresses."""
         row = self.clients.get(client)
-        return [self.contacts.entry(at) for at in row.remotes.get(remote, {}).values()] if row else []
+        return [self.contacts.entry(at) for at in row.rows(remote)] if row else []
 
     def by_id(self, identity: str) -> ClientRow | None:
         """The client of that id."""
@@ -227,15 +227,13 @@ class Ledger:
 
     def _answered(self, client: ClientRow) -> bool:
         received = self.contacts.totals.received_packets
-        return bool(received[client.other]) or any(
-            received[row] for rows in client.remotes.values() for row in rows.values()
-        )
+        return bool(received[[client.other, *client.contacts.values()]].any())
 
     def _evict_client(self, client: ClientRow) -> None:
         self.stats.evicted_clients += 1
-        self._evict_contacts(client, [row for rows in client.remotes.values() for row in rows.values()])
-        for mine, theirs in ((client.local, self._other.local), (client.other, self._other.other)):
-            self._retire(mine, theirs)
+        self._evict_contacts(client, list(client.contacts.values()))
+        self._retire([client.local], self._other.local)
+        self._retire([client.other], self._other.other)
         self.client_totals.merge(np.array([client.row]), self._other.row)
         self.client_meter.clear(client.row)
         for (identity, country), sent in list(self.retired_countries.items()):
@@ -248,8 +246,7 @@ class Ledger:
         self._free_clients.append(client.row)
 
     def _contact(self, client: ClientRow, address: bytes, remote: bytes, time: int) -> int:
-        rows = client.remotes.get(remote)
-        row = rows.get(address) if rows else None
+        row = client.contacts.get(remote + address)
         if row is not None:
             return row
         if client is self._other:
@@ -257,44 +254,38 @@ class Ledger:
         if not client.may_open(time // SECOND, MAX_NEW_CONTACTS):
             self.stats.refused_contacts += 1
             return client.other
-        if client.count >= self.limits.contacts_per_client:
+        if len(client.contacts) >= self.limits.contacts_per_client:
             self._evict_coldest(client)
         elif self.contacts.destinations >= self.limits.contacts:
-            self._evict_coldest(max(self.clients.values(), key=lambda each: each.count))
+            self._evict_coldest(max(self.clients.values(), key=lambda each: len(each.contacts)))
         contact = Contact(0, client.id, address, remote, UNSETTLED)
         row = self.contacts.open(client.row, contact, is_destination=True)
         self.contacts.totals.last_seen[row] = time
-        client.remotes.setdefault(remote, {})[address] = row
-        client.count += 1
+        client.contacts[remote + address] = row
         self.opened.append(contact)
         return row
 
     def _evict_coldest(self, client: ClientRow) -> None:
-        rows = np.array([row for rows in client.remotes.values() for row in rows.values()], np.int64)
+        rows = np.array(list(client.contacts.values()), np.int64)
         share = max(1, len(rows) // EVICTED_AT_ONCE)
         order = np.argsort(self.contacts.totals.last_seen[rows], kind="stable")
         self._evict_contacts(client, rows[order[:share]].tolist())
 
     def _evict_contacts(self, client: ClientRow, rows: list[int]) -> None:
         self.stats.evicted_contacts += len(rows)
-        for row in rows:
+        for row, sent in zip(rows, self.contacts.totals.sent_bytes[rows].tolist(), strict=True):
             contact = self.contacts.entry(row)
-            sent = int(self.contacts.totals.sent_bytes[row])
             self._retire_country(client.id, contact.place.country, sent)
-            per_address = client.remotes[contact.address]
-            del per_address[contact.client_address]
-            if not per_address:
-                del client.remotes[contact.address]
-            client.count -= 1
-            self.forgotten.append(row)
-            self._retire(row, client.other)
+            del client.contacts[contact.address + contact.client_address]
+        self.forgotten += rows
+        self._retire(rows, client.other)
 
-    def _retire(self, row: int, into: int) -> None:
-        """Merges a contact and its services into another contact."""
-        rest = self.services.row(into, 0, 0)
-        self.services.retire(row, rest)
-        self.contacts.retire(row, into)
-        self._touched.append(np.array([into]))
+    def _retire(self, rows: list[int], into: int) -> None:
+        """Merges contacts and their services into another contact."""
+        if rows:
+            self.services.retire(rows, self.services.row(into, 0, 0))
+            self.contacts.retire(np.array(rows, np.int64), into)
+            self._touched.append(np.array([into]))
 
     def _retire_country(self, identity: str, country: str | None, sent: int) -> None:
         key = (identity, country)

@@ -1,5 +1,7 @@
 """The rows behind the ledger: clients, contacts, services."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sensor.account.columns import Meter, Rows, Tally
@@ -13,12 +15,13 @@ MAX_SERVICES = 16
 """Protocols and ports told apart per contact; what is beyond counts under protocol 0, port 0."""
 
 _FIRST_ROWS = 1024
+_NONE = -1
 
 
 class ClientRow:
     """One client: its addresses and the rows of its contacts."""
 
-    __slots__ = ("_fresh", "_second", "addresses", "count", "id", "key", "local", "mac", "other", "remotes", "row")
+    __slots__ = ("_fresh", "_second", "addresses", "contacts", "id", "key", "local", "mac", "other", "row")
 
     def __init__(self, row: int, key: bytes, identity: str, mac: bytes | None, local: int, other: int) -> None:
         self.row = row
@@ -27,10 +30,9 @@ class ClientRow:
         self.mac = mac
         self.local = local
         self.other = other
-        self.count = 0
         self.addresses: BoundedDict[bytes, bool] = BoundedDict(MAX_ADDRESSES)
-        self.remotes: dict[bytes, dict[bytes, int]] = {}
-        """Remote address -> own address -> contact row."""
+        self.contacts: dict[bytes, int] = {}
+        """Remote address and own address, joined -> contact row."""
         self._second = 0
         self._fresh = 0
 
@@ -38,6 +40,13 @@ class ClientRow:
         """The client uses this address."""
         if any(address):
             self.addresses.put(address, True)
+
+    def rows(self, remote: bytes) -> Iterator[int]:
+        """Its contacts with one remote address, from whichever of its own addresses it remembers."""
+        for address in self.addresses:
+            row = self.contacts.get(remote + address)
+            if row is not None:
+                yield row
 
     def may_open(self, second: int, most: int) -> bool:
         """Whether it may open one more contact in this second."""
@@ -83,16 +92,15 @@ class Contacts:
             raise KeyError(row)
         return contact
 
-    def retire(self, row: int, into: int) -> None:
-        """Merges a row into another; it is used again only after `release`."""
-        one = np.array([row])
-        self.totals.merge(one, into)
-        self.second.merge(one, into)
-        self.meter.clear(row)
-        self.destinations -= bool(self.is_destination[row])
-        self.is_destination[row] = False
-        self.client[row] = self.client[into]
-        self._retired.append(row)
+    def retire(self, rows: Rows, into: int) -> None:
+        """Merges rows into another; they are used again only after `release`."""
+        self.totals.merge(rows, into)
+        self.second.merge(rows, into)
+        self.meter.clear(rows)
+        self.destinations -= int(np.count_nonzero(self.is_destination[rows]))
+        self.is_destination[rows] = False
+        self.client[rows] = self.client[into]
+        self._retired.extend(rows.tolist())
 
     def release(self) -> None:
         """Evicted rows may be used again."""
@@ -112,35 +120,29 @@ class Contacts:
 
 
 class Services:
-    """Protocol and remote port of each contact, by row."""
+    """Protocol and remote port of each contact, by row; the rows of a contact are chained."""
 
     def __init__(self) -> None:
         self.totals = Tally()
         self.contact = np.zeros(_FIRST_ROWS, np.int64)
         self._successor = np.arange(_FIRST_ROWS)
-        self._port: list[tuple[int, int]] = []
-        self._of: dict[int, dict[bytes, int]] = {}
+        self._facts: list[tuple[int, int, int]] = []
+        """(protocol, port, the next row of the same contact)."""
+        self._first: dict[int, tuple[int, int]] = {}
+        """Contact -> (its first row, how many it has)."""
+        self._row: dict[bytes, int] = {}
+        """Contact, protocol and port -> row."""
         self._free: list[int] = []
         self._retired: list[int] = []
 
     def row(self, contact: int, protocol: int, port: int) -> int:
         """The row of a service; that of (0, 0) when the contact has too many."""
-        mine = self._of.get(contact)
-        if mine is None:
-            mine = self._of[contact] = {}
-        key = (protocol << 16 | port).to_bytes(3, "big")
-        row = mine.get(key)
-        if row is None:
-            if len(mine) >= MAX_SERVICES:
-                protocol, port, key = 0, 0, bytes(3)
-                row = mine.get(key)
-            if row is None:
-                row = mine[key] = self._open(contact, protocol, port)
-        return row
+        row = self._row.get((contact << 24 | protocol << 16 | port).to_bytes(8, "big"))
+        return self._open(contact, protocol, port) if row is None else row
 
     def of(self, contact: int) -> list[tuple[int, int, int]]:
-        """(protocol, port, row) of each service of a contact."""
-        return [(*self._port[row], row) for row in self._of.get(contact, {}).values()]
+        """(protocol, port, row) of each service of a contact, as they were first seen."""
+        return [(*self._facts[row][:2], row) for row in self._chain(contact)][::-1]
 
     def current(self, rows: Rows) -> Rows:
         """The rows into which these were merged, or themselves."""
@@ -150,12 +152,19 @@ class Services:
                 return rows
             rows = merged
 
-    def retire(self, contact: int, into: int) -> None:
-        """Merges all services of a contact into the service row `into`."""
-        for row in self._of.pop(contact, {}).values():
-            self.totals.merge(np.array([row]), into)
-            self._successor[row] = into
-            self._retired.append(row)
+    def retire(self, contacts: list[int], into: int) -> None:
+        """Merges all services of some contacts into the service row `into`."""
+        gone: list[int] = []
+        for contact in contacts:
+            for row in self._chain(contact):
+                protocol, port, _ = self._facts[row]
+                del self._row[(contact << 24 | protocol << 16 | port).to_bytes(8, "big")]
+                gone.append(row)
+            self._first.pop(contact, None)
+        rows = np.array(gone, np.int64)
+        self.totals.merge(rows, into)
+        self._successor[rows] = into
+        self._retired += gone
 
     def retired(self) -> Rows:
         """Rows that flows must let go of."""
@@ -167,17 +176,32 @@ class Services:
         self._free.extend(reversed(self._retired))
         self._retired.clear()
 
+    def _chain(self, contact: int) -> Iterator[int]:
+        row, _ = self._first.get(contact, (_NONE, 0))
+        while row != _NONE:
+            yield row
+            row = self._facts[row][2]
+
     def _open(self, contact: int, protocol: int, port: int) -> int:
+        first, count = self._first.get(contact, (_NONE, 0))
+        if count >= MAX_SERVICES and (protocol, port) != (0, 0):
+            return self.row(contact, 0, 0)
+        facts = (protocol, port, first)
         if self._free:
             row = self._free.pop()
-            self._port[row] = (protocol, port)
+            self._facts[row] = facts
         else:
-            row = len(self._port)
-            self._port.append((protocol, port))
-            self.totals.reserve(row)
-            size = len(self.contact)
-            if row >= size:
-                self.contact = np.concatenate([self.contact, np.zeros(size, np.int64)])
-                self._successor = np.concatenate([self._successor, np.arange(size, 2 * size)])
+            row = len(self._facts)
+            self._facts.append(facts)
+            self._reserve(row)
         self.contact[row] = contact
+        self._first[contact] = row, count + 1
+        self._row[(contact << 24 | protocol << 16 | port).to_bytes(8, "big")] = row
         return row
+
+    def _reserve(self, row: int) -> None:
+        self.totals.reserve(row)
+        size = len(self.contact)
+        if row >= size:
+            self.contact = np.concatenate([self.contact, np.zeros(size, np.int64)])
+            self._successor = np.concatenate([self._successor, np.arange(size, 2 * size)])

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from socket import AF_INET, AF_INET6, inet_ntop
 
-MAX_JUDGED = 16_384
+MAX_JUDGED = 4096
 """Addresses whose answer a set of prefixes remembers; beyond that it forgets all of them."""
 
 _SPECIAL = (
@@ -49,15 +49,15 @@ class Prefixes:
     def __init__(self, blocks: Iterable[str]) -> None:
         """ValueError for what is no block; host bits are ignored."""
         self.blocks = tuple(blocks)
-        self._by_length: dict[tuple[int, int], set[bytes]] = {}
+        starts: dict[tuple[int, int], set[int]] = {}
         for block in self.blocks:
             network = ipaddress.ip_network(block, strict=False)
-            key = (network.version, network.prefixlen)
-            self._by_length.setdefault(key, set()).add(network.network_address.packed)
-        self._masks = [
-            (4 if version == 4 else 16, _mask(4 if version == 4 else 16, length), starts)
-            for (version, length), starts in self._by_length.items()
-        ]
+            width = network.max_prefixlen // 8
+            starts.setdefault((width, int(network.netmask)), set()).add(int(network.network_address))
+        self._masks = {
+            width: [(mask, frozenset(first)) for (wide, mask), first in starts.items() if wide == width]
+            for width in (4, 16)
+        }
         self._judged: dict[bytes, bool] = {}
 
     def __contains__(self, address: bytes) -> bool:
@@ -70,15 +70,11 @@ class Prefixes:
         return judged
 
     def _judge(self, address: bytes) -> bool:
-        size = len(address)
         value = int.from_bytes(address, "big")
-        return any(
-            size == width and (value & mask).to_bytes(width, "big") in starts for width, mask, starts in self._masks
-        )
-
-
-def _mask(width: int, length: int) -> int:
-    return ((1 << length) - 1) << (8 * width - length)
+        for mask, starts in self._masks.get(len(address), ()):
+            if value & mask in starts:
+                return True
+        return False
 
 
 _SPECIAL_BLOCKS = Prefixes(_SPECIAL)

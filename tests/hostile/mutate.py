@@ -1,275 +1,235 @@
-"""Mutated frames through decode, account and detect: flipped, inserted, cut, spliced and repeated bytes.
+"""Damaged frames by the million (case D1): flips, cuts, insertions, deletions, splices and repetitions of real ones.
 
-python -m tests.hostile.mutate [--frames N] [--seed N]
+    python -m tests.hostile.mutate --frames 20000000 --seed 7
 
-The same seed makes the same frames. Corpus: the shared captures, or frames crafted with scapy where they are not
-there. Oracle: nothing is raised, every frame is a packet, no IP, or undecodable; clients' bytes add up to those of
-the packets.
+Every batch has random numbers of its own, so that it can be made again alone. After each batch the oracle is asked,
+and once more at the end of each house; what fails is told with the seed and, where one frame is enough, that frame.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sensor.account.ledger import Limits
-from sensor.account.locality import Local
-from sensor.account.snapshot import clients
-from sensor.capture.files import CaptureFiles
-from sensor.detect.engine import Engine
-from sensor.enrich.names import NameBook
-from sensor.errors import CaptureError
-from sensor.model.frames import PADDING, FrameBatch
-from sensor.pipeline import Pipeline
-from tests.captures import FOLDER, Nowhere
+from sensor.model.frames import FrameBatch
+from tests.hostile.corpus import WIDTH, Corpus, corpora
+from tests.hostile.craft import SECOND, START
+from tests.hostile.oracle import conserved, new_house, verdict
 
 BATCH = 8192
-PER_FILE = 40
-"""Frames taken of each capture: the first ones, where handshakes and questions are."""
+"""Frames that are mutated together."""
 
-LONGEST = 2000
-EDGES = bytes([0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 20, 0x3F, 0x40, 0x45, 0x60, 0x7F, 0x80, 0x81, 0xC0, 0xFE, 0xFF])
+BATCHES_PER_HOUSE = 128
+"""Then a new house begins: tables are filled more than once, and memory stays flat."""
+
+OTHER_LINKS = 0.1
+"""Part of the batches that is not of the most frequent link type."""
+
+LIVE = 0.25
+"""Part of the batches that comes with what the kernel says beside the frame: direction, VLAN, offload."""
+
+BEHIND_IP = 34
+"""Every third batch is of frames that carry messages, damaged only from here on: they still find their decoder."""
+
+EDGES = np.array(
+    [0, 1, 2, 3, 5, 8, 15, 16, 17, 20, 0x3F, 0x40, 0x45, 0x60, 0x7F, 0x80, 0x81, 0xC0, 0xFE, 0xFF], np.uint8
+)
 """Bytes that decide: lengths, versions, compression pointers, signs."""
 
-Corpus = dict[int, list[bytes]]
-"""Link type -> frames."""
+TIMES = np.array([0, 1, 4_294_967_295 * SECOND, 2**63 - 1, -1, START - 60 * SECOND])
+"""Times that nobody can believe."""
+
+Rng = np.random.Generator
+Bytes = NDArray[np.uint8]
+Rows = NDArray[np.int64]
 
 
 class Finding(Exception):
-    """What was raised, and by which frames."""
+    """The oracle was wrong: what was raised, by which batch, and how to see it again."""
 
 
 @dataclass
-class Outcome:
-    """What became of all frames."""
+class Figures:
+    """What a run did."""
 
     frames: int = 0
     packets: int = 0
-    non_ip: int = 0
     undecodable: int = 0
     messages: int = 0
+    seconds: float = 0.0
+    """CPU time."""
+    slowest: float = 0.0
+    """CPU time of the slowest batch."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.frames:,} frames: {self.packets:,} packets, {self.undecodable:,} undecodable, {self.messages:,} "
+            f"messages; {self.seconds:.1f} s CPU, slowest batch of {BATCH:,}: {self.slowest:.2f} s"
+        )
 
 
-def fuzz(frames: int, seed: int, corpus: Corpus | None = None) -> Outcome:
-    """Feed so many mutated frames; Finding when the oracle is wrong."""
-    corpus = corpus or shared_corpus() or crafted_corpus()
-    pipeline = new_pipeline()
-    for number in range(-(-frames // BATCH)):
-        rng = np.random.default_rng([seed, number])
-        batch = mutated_batch(rng, corpus, min(BATCH, frames - number * BATCH), number)
+def fuzz(frames: int, seed: int, progress: Callable[[Figures], None] = lambda _: None) -> Figures:
+    """At least that many mutated frames through the whole house. Finding."""
+    sources, figures, number = corpora(), Figures(), 0
+    while figures.frames < frames:
+        began, first = time.process_time(), number
+        house, _ = new_house()
+        fed = 0
         try:
-            pipeline.feed(batch)
-            check(pipeline)
+            while number < first + BATCHES_PER_HOUSE and figures.frames + fed < frames:
+                batch, before = mutated(sources, seed, number), time.process_time()
+                number += 1
+                fed += len(batch)
+                house.pipeline.feed(batch)
+                conserved(house, fed)
+                figures.slowest = max(figures.slowest, time.process_time() - before)
+            house.pipeline.finish()
+            verdict(house, fed)
         except Exception as error:
-            raise Finding(f"seed {seed}, batch {number}: {error!r}\n{culprit(batch)}") from error
-    pipeline.finish()
-    check(pipeline)
-    counted = sum(
-        client.totals.sent_bytes + client.totals.received_bytes
-        for client in clients(pipeline.ledger, 0, lambda _: (None, None))
-    )
-    if counted != pipeline.counts.ip_bytes:
-        raise Finding(f"seed {seed}: clients have {counted} bytes, the packets {pipeline.counts.ip_bytes}")
-    stats = pipeline.headers.stats
-    return Outcome(stats.frames, stats.packets, stats.non_ip, stats.undecodable, sum(pipeline.counts.messages.values()))
+            told = f"seed {seed}, batch {number - 1} in a house that began with {first}:\n{traceback.format_exc()}"
+            raise Finding(told + _alone(sources, seed, number - 1)) from error
+        figures.frames += fed
+        figures.packets += house.pipeline.headers.stats.packets
+        figures.undecodable += house.pipeline.headers.stats.undecodable
+        figures.messages += sum(house.pipeline.counts.messages.values())
+        figures.seconds += time.process_time() - began
+        progress(figures)
+    return figures
 
 
-def new_pipeline() -> Pipeline:
-    """As in the daemon, without a database."""
-    return Pipeline(
-        places=Nowhere(),
-        names=NameBook(),
-        engine=Engine([]),
-        local=Local(),
-        limits=Limits(),
-        on_alert=lambda _: None,
-    )
-
-
-def check(pipeline: Pipeline) -> None:
-    stats = pipeline.headers.stats
-    assert stats.frames == pipeline.counts.frames
-    assert stats.frames == stats.packets + stats.non_ip + stats.undecodable
-
-
-def culprit(batch: FrameBatch) -> str:
-    """The frame that raises by itself, in hex; or that it takes several."""
-    for row in range(len(batch)):
-        alone = FrameBatch(
-            batch.buffer, batch.offset[row : row + 1], batch.captured[row : row + 1], batch.length[row : row + 1],
-            batch.time[row : row + 1], batch.link,
-            *(None if column is None else column[row : row + 1]
-              for column in (batch.direction, batch.vlan, batch.gso_size, batch.gso_type)),
-        )  # fmt: skip
-        try:
-            pipeline = new_pipeline()
-            pipeline.feed(alone)
-            pipeline.finish()
-        except Exception as error:  # noqa: BLE001
-            return f"frame {row}, link type {batch.link}: {error!r}\n{batch.frame(row).hex()}"
-    return "no frame by itself"
-
-
-def mutated_batch(rng: np.random.Generator, corpus: Corpus, count: int, number: int) -> FrameBatch:
-    """`count` mutated frames of one link type; half of the Ethernet batches as if they came out of the ring."""
-    links = sorted(corpus)
-    weight = np.array([len(corpus[link]) for link in links], float)
-    link = int(rng.choice(links, p=weight / weight.sum()))
-    frames = list(mutants(rng, corpus[link], count))
-    captured = np.array([len(frame) for frame in frames], np.int64)
-    # Some frames were longer on the wire than what was captured of them; some headers lie about it.
-    more = np.where(rng.random(count) < 0.1, rng.integers(0, 1 << rng.integers(1, 18), count), 0)
-    batch = FrameBatch(
-        buffer=np.frombuffer(b"".join(frames) + bytes(PADDING), np.uint8),
-        offset=np.cumsum(captured) - captured,
-        captured=captured,
-        length=captured + more,
-        time=1_790_000_000_000_000_000 + (np.arange(count, dtype=np.int64) + number * BATCH) * 10_000,
-        link=link,
-    )
-    if link == 1 and number % 2:
-        batch.direction = rng.integers(1, 6, count).astype(np.uint8)
-        batch.vlan = np.where(rng.random(count) < 0.1, rng.integers(0, 4096, count), 0).astype(np.uint16)
-        batch.gso_size = np.where(rng.random(count) < 0.1, rng.integers(0, 65536, count), 0).astype(np.uint16)
-        batch.gso_type = rng.integers(0, 256, count).astype(np.uint8)
+def mutated(sources: list[Corpus], seed: int, number: int) -> FrameBatch:
+    """The batch of that number."""
+    rng = np.random.default_rng((seed, number))
+    other = len(sources) > 1 and rng.random() < OTHER_LINKS
+    source = sources[rng.integers(1, len(sources)) if other else 0]
+    size = min(BATCH, max(64, 16 * len(source)))
+    inner = number % 3 == 1 and len(source.speaking) > 0
+    rows = rng.choice(source.speaking, size) if inner else rng.integers(0, len(source), size)
+    frames, captured, length = source.frames[rows], source.captured[rows], source.length[rows]
+    for mutate, share in _MUTATIONS:
+        some = rng.permutation(size)[: int(size * share)]
+        mutate(rng, frames, captured, length, some, BEHIND_IP if inner else 0)
+    offset = np.arange(size, dtype=np.int64) * frames.shape[1]
+    batch = FrameBatch(frames.reshape(-1), offset, captured, length, _times(rng, size, number), source.link)
+    if rng.random() < LIVE:
+        batch.direction = rng.integers(1, 6, size).astype(np.uint8)
+        batch.vlan = (rng.integers(0, 4095, size) * (rng.random(size) < 0.2)).astype(np.uint16)
+        batch.gso_size = (rng.choice([0, 1, 8, 536, 1448, 65_535], size) * (rng.random(size) < 0.3)).astype(np.uint16)
+        batch.gso_type = rng.choice(np.array([0, 1, 3, 4, 5, 0x81, 0xFF], np.uint8), size)
     return batch
 
 
-def mutants(rng: np.random.Generator, frames: list[bytes], count: int) -> Iterator[bytes]:
-    """Each of one to three mutations of a frame."""
-    picks = rng.integers(0, len(frames), (count, 2)).tolist()
-    kinds = rng.integers(0, len(MUTATIONS), (count, 3)).tolist()
-    rounds = rng.choice([0, 1, 2, 3], count, p=[0.05, 0.55, 0.25, 0.15]).tolist()
-    numbers = rng.integers(0, 1 << 31, (count, 3, 3)).tolist()
-    for (first, second), kind, times, draws in zip(picks, kinds, rounds, numbers, strict=True):
-        frame = frames[first]
-        for turn in range(times):
-            if frame:
-                frame = MUTATIONS[kind[turn]](frame, frames[second], *draws[turn])
-        yield frame[:LONGEST]
-
-
-def place(frame: bytes, draw: int) -> int:
-    """A position, three times out of four among the headers."""
-    return draw % min(len(frame), 96) if draw & 3 else (draw >> 2) % len(frame)
-
-
-def edge(frame: bytes, _: bytes, a: int, b: int, __: int) -> bytes:
-    at = place(frame, a)
-    return frame[:at] + EDGES[b % len(EDGES) :][:1] + frame[at + 1 :]
-
-
-def flip(frame: bytes, _: bytes, a: int, b: int, __: int) -> bytes:
-    at = place(frame, a)
-    return frame[:at] + bytes([frame[at] ^ (1 << (b & 7))]) + frame[at + 1 :]
-
-
-def noise(frame: bytes, _: bytes, a: int, b: int, c: int) -> bytes:
-    at = place(frame, a)
-    junk = (b << 31 | c).to_bytes(8, "big")[: 1 + c % 8]
-    return frame[:at] + junk + frame[at + len(junk) :]
-
-
-def insert(frame: bytes, _: bytes, a: int, b: int, c: int) -> bytes:
-    at = place(frame, a)
-    return frame[:at] + (b << 31 | c).to_bytes(8, "big") * (1 + b % 4) + frame[at:]
-
-
-def delete(frame: bytes, _: bytes, a: int, b: int, __: int) -> bytes:
-    at = place(frame, a)
-    return frame[:at] + frame[at + 1 + b % 24 :]
-
-
-def cut(frame: bytes, _: bytes, a: int, __: int, ___: int) -> bytes:
-    return frame[: place(frame, a)]
-
-
-def splice(frame: bytes, other: bytes, a: int, b: int, __: int) -> bytes:
-    return frame[: place(frame, a)] + (other[place(other, b) :] if other else b"")
-
-
-def repeat(frame: bytes, _: bytes, a: int, b: int, c: int) -> bytes:
-    at = place(frame, a)
-    return frame[:at] + frame[at : at + 1 + b % 40] * (2 + c % 6) + frame[at:]
-
-
-MUTATIONS = (edge, edge, flip, noise, insert, delete, cut, splice, repeat)
-
-
-def shared_corpus() -> Corpus:
-    """The first frames of every shared capture; empty where the folder is absent."""
-    corpus: Corpus = {}
-    for path in sorted(FOLDER.glob("*/*")) if FOLDER.is_dir() else ():
-        if path.suffix in (".json", ".py", ".md"):
-            continue
+def _alone(sources: list[Corpus], seed: int, number: int) -> str:
+    """The one frame that is enough, if one is."""
+    batch = mutated(sources, seed, number)
+    for row in range(len(batch)):
+        part = slice(row, row + 1)
+        columns = (batch.direction, batch.vlan, batch.gso_size, batch.gso_type)
+        one = FrameBatch(
+            batch.buffer, batch.offset[part], batch.captured[part], batch.length[part], batch.time[part], batch.link,
+            *(None if column is None else column[part] for column in columns),
+        )  # fmt: skip
+        house, _ = new_house()
         try:
-            batch = next(CaptureFiles([path]).batches(PER_FILE))
-        except (CaptureError, StopIteration):
-            continue
-        found = corpus.setdefault(batch.link, [])
-        found.extend(batch.frame(row)[:LONGEST] for row in range(len(batch)))
-    return corpus
+            house.pipeline.feed(one)
+            house.pipeline.finish()
+            verdict(house, 1)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is what this looks for
+            return f"row {row} alone: {error!r}\nlink {one.link}, wire length {one.length[0]}: {one.frame(0).hex()}"
+    return "no frame of that batch is enough: it takes those before it"
 
 
-def crafted_corpus() -> Corpus:
-    """DNS, TLS, fragments, tags, tunnels and extension headers by scapy."""
-    from scapy.contrib.mpls import MPLS
-    from scapy.layers.dns import DNS, DNSQR, DNSRR
-    from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP, fragment
-    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting
-    from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
-    from scapy.layers.ppp import PPP, PPPoE
+def _times(rng: Rng, size: int, number: int) -> NDArray[np.int64]:
+    """Half a second per batch, in every third one with a few times that nobody can believe."""
+    times = START + number * SECOND // 2 + np.sort(rng.integers(0, SECOND // 2, size))
+    if number % 3 == 0:
+        times[rng.integers(0, size, 4)] = rng.choice(TIMES, 4)
+    return times
 
-    from tests.bench.imix import client_hello
 
-    ether = Ether(src="64:09:80:00:00:01", dst="02:00:00:00:00:01")
-    name = DNS(qr=1, qd=DNSQR(qname="www.example.com"), an=[
-        DNSRR(rrname="www.example.com", type="CNAME", rdata="edge.example.net"),
-        DNSRR(rrname="edge.example.net", rdata="52.1.2.3"),
-    ])  # fmt: skip
-    hello = client_hello("www.example.com", 517)
-    tcp = [
-        TCP(flags="S"),
-        TCP(flags="SA"),
-        TCP(dport=443) / hello,
-        TCP(sport=53) / (len(bytes(name)).to_bytes(2, "big") + bytes(name)),
-        TCP(),
-    ]
-    transports = [*tcp, UDP(sport=53) / name, UDP(dport=443) / bytes(100), ICMP(), GRE() / IP() / UDP(sport=53) / name]
-    ips = [IP(src="192.168.1.2", dst="52.1.2.3"), IP(src="52.1.2.3", dst="192.168.1.2", options=[])]
-    for middle in (b"", IPv6ExtHdrHopByHop(), IPv6ExtHdrFragment(offset=0, m=1), IPv6ExtHdrRouting()):
-        head = IPv6(src="fd00::2", dst="2a00:1450::1")
-        ips.append(head / middle if middle else head)
-    links = [ether, ether / Dot1Q(vlan=20), ether / Dot1AD(vlan=1) / Dot1Q(vlan=2), ether / MPLS(label=3)]
-    frames = [bytes(link / ip / transport) for link in links for ip in ips for transport in transports]
-    frames += [bytes(ether / PPPoE(sessionid=1) / PPP() / ip / transport) for ip in ips for transport in transports]
-    frames += [bytes(ether / part) for part in fragment(ips[0] / UDP() / bytes(3000), 1000)]
-    frames.append(bytes(ether / ARP()))
-    raw = [bytes(ip / transport) for ip in ips for transport in transports]
-    cooked = [bytes.fromhex("0000000100060203040506070000") + b"\x08\x00" + frame for frame in raw]
-    return {1: frames, 101: raw, 113: cooked}
+def _flip(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    """One to six bytes of each row, half of them near its start, where headers are."""
+    at = np.repeat(rows, rng.integers(1, 7, len(rows)))
+    left = np.maximum(captured[at] - begin, 1)
+    reach = np.where(rng.random(len(at)) < 0.5, np.minimum(left, 80), left)
+    place = begin + (rng.random(len(at)) * reach).astype(np.int64)
+    bit = np.left_shift(1, rng.integers(0, 8, len(at))).astype(np.uint8)
+    values = (rng.integers(0, 256, len(at), np.uint8), frames[at, place] ^ bit, rng.choice(EDGES, len(at)))
+    frames[at, place] = np.choose(rng.integers(0, 3, len(at)), values)
+
+
+def _cut(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    """The end is missing: in half of the rows on the wire, too."""
+    captured[rows] = (rng.random(len(rows)) * (captured[rows] + 1)).astype(np.int64)
+    wire = rows[: len(rows) // 2]
+    length[wire] = captured[wire]
+
+
+def _insert(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    for group in np.array_split(rows, 16):
+        count, place = int(rng.integers(1, 65)), _place(rng, begin)
+        frames[group, place + count :] = frames[group, place:-count]
+        frames[group, place : place + count] = rng.integers(0, 256, (len(group), count), np.uint8)
+        captured[group] = np.minimum(captured[group] + count, WIDTH)
+        length[group] += count
+
+
+def _delete(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    for group in np.array_split(rows, 16):
+        count, place = int(rng.integers(1, 65)), _place(rng, begin)
+        frames[group, place:-count] = frames[group, place + count :]
+        captured[group] = np.maximum(captured[group] - count, 0)
+        length[group] = np.maximum(length[group] - count, captured[group])
+
+
+def _splice(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    """The start of one frame, the rest of another."""
+    for group in np.array_split(rows, 16):
+        place, other = _place(rng, begin), rng.integers(0, len(captured), len(group))
+        frames[group, place:] = frames[other, place:]
+        captured[group] = np.maximum(captured[other], np.minimum(captured[group], place))
+        length[group] = np.maximum(length[other], captured[group])
+
+
+def _repeat(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+    """A piece comes two to seven times: tags, options and records without end."""
+    for group in np.array_split(rows, 16):
+        size, times, place = int(rng.integers(1, 41)), int(rng.integers(1, 7)), _place(rng, begin)
+        piece = np.tile(frames[group, place : place + size], times)
+        frames[group, place + size * (times + 1) :] = frames[group, place + size : -size * times]
+        frames[group, place + size : place + size * (times + 1)] = piece
+        captured[group] = np.minimum(captured[group] + size * times, WIDTH)
+        length[group] += size * times
+
+
+def _place(rng: Rng, begin: int) -> int:
+    return begin + int(rng.integers(0, 120) if rng.random() < 0.7 else rng.integers(0, WIDTH - 400))
+
+
+_MUTATIONS = ((_splice, 0.12), (_repeat, 0.06), (_insert, 0.08), (_delete, 0.1), (_flip, 0.75), (_cut, 0.15))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.hostile.mutate", description="Mutated frames.")
+    """Exit code 1 when something was found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.hostile.mutate", description="Mutated frames, all of them through the whole sensor."
+    )
     parser.add_argument("--frames", type=int, default=20_000_000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seed", type=int, default=None, help="default: from the clock")
     options = parser.parse_args()
-    corpus = shared_corpus() or crafted_corpus()
-    print(f"seed {options.seed}, corpus { ({link: len(frames) for link, frames in corpus.items()}) }", flush=True)
-    began, done = time.monotonic(), 0
-    while done < options.frames:
-        count = min(1_000_000, options.frames - done)
-        try:
-            outcome = fuzz(count, options.seed + done, corpus)
-        except Finding as finding:
-            print(finding)
-            return 1
-        done += count
-        print(f"{done:,} frames, {time.monotonic() - began:.0f} s; of the last {count:,}: {outcome}", flush=True)
+    seed = int(time.time()) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    try:
+        fuzz(options.frames, seed, lambda figures: print(figures, flush=True))
+    except Finding as finding:
+        again = f'again: make fuzz ARGS="--frames {options.frames} --seed {seed}"'
+        print(finding, again, sep="\n", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,0 +1,441 @@
+"""Frames in, totals, names and alerts out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensor import pipeline as pipeline_module
+from sensor.account.flows import SPAN, FlowTable
+from sensor.account.ledger import Limits
+from sensor.account.snapshot import clients
+from sensor.base.countries import Country
+from sensor.base.fields import Domain, Label
+from sensor.base.times import SECOND
+from sensor.detect.base import Detector
+from sensor.detect.engine import Engine
+from sensor.detect.watch import Watch
+from sensor.model.activity import Activity, Contact
+from sensor.model.alert import Alert
+from sensor.pipeline import Pipeline
+from tests.frames import (
+    ACK,
+    FAR,
+    FAR_SIX,
+    FAR_TOO,
+    GATEWAY,
+    HOME,
+    HOME_SIX,
+    HOME_TOO,
+    PHONE,
+    ROUTER,
+    START,
+    SYN,
+    TABLET,
+    Atlas,
+    Timed,
+    answer,
+    batch,
+    batches,
+    destinations,
+    dns,
+    hello,
+    names,
+    pipeline,
+    tcp,
+    udp,
+)
+
+PHONE_ID, TABLET_ID = PHONE.hex(":"), TABLET.hex(":")
+BACK, TABLETS = (ROUTER, PHONE), (TABLET, ROUTER)
+MI = Watch(name=Label("xiaomi"), domains=(Domain("mi.com"),))
+
+
+def run(frames: Sequence[Timed], size: int = 4096, into: Pipeline | None = None) -> Pipeline:
+    into = into or pipeline()
+    for each in batches(frames, size):
+        into.feed(each)
+    into.finish()
+    return into
+
+
+def now(*frames: bytes) -> list[Timed]:
+    """All within one millisecond."""
+    return [(at * 1000, frame) for at, frame in enumerate(frames)]
+
+
+def moved(of: Pipeline) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    return {ends: tuple(each.totals[:4]) for ends, each in destinations(of).items()}
+
+
+def test_both_ways_of_a_conversation() -> None:
+    done = run(now(tcp(HOME, FAR, bytes(60)), tcp(FAR, HOME, bytes(160), ports=(443, 40_000), macs=BACK)))
+    assert moved(done) == {(PHONE_ID, FAR): (100, 200, 1, 1)}
+    assert (done.counts.frames, done.counts.ip_bytes) == (2, 300)
+    [found] = destinations(done).values()
+    assert [(service.protocol, service.port) for service in found.services] == [(6, 443)]
+
+
+def test_ipv4_and_ipv6_of_one_client() -> None:
+    done = run(now(tcp(HOME, FAR), tcp(HOME_SIX, FAR_SIX), udp(HOME_SIX, FAR_SIX, bytes(10))))
+    assert moved(done) == {(PHONE_ID, FAR): (40, 0, 1, 0), (PHONE_ID, FAR_SIX): (118, 0, 2, 0)}
+    [phone] = clients(done.ledger, done.now, lambda _: (None, None))
+    assert set(phone.addresses) == {HOME, HOME_SIX}
+
+
+@pytest.mark.parametrize("far", [GATEWAY, HOME_TOO, "224.0.0.251", "255.255.255.255", "127.0.0.1"])
+def test_local_talk_is_no_destination(far: str) -> None:
+    done = run(now(udp(HOME, far, bytes(12))))
+    assert moved(done) == {}
+    [phone] = clients(done.ledger, done.now, lambda _: (None, None))
+    assert (phone.totals.sent_bytes, phone.local.sent_bytes) == (40, 40)
+
+
+def test_a_frame_without_ip_only_counts_as_frame() -> None:
+    done = run([(0, ROUTER + PHONE + b"\x08\x06" + bytes(28)), (1, b"\1\2\3")])
+    assert (done.counts.frames, done.counts.ip_bytes, moved(done)) == (2, 0, {})
+    assert pipeline().now == 0
+
+
+def test_a_dns_answer_names_the_contact_of_its_client_only() -> None:
+    done = run(
+        now(
+            answer("api.io.mi.com", FAR),
+            tcp(HOME, FAR),
+            tcp(HOME_TOO, FAR, macs=TABLETS),
+        )
+    )
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "dns")]}
+    assert (PHONE_ID, GATEWAY) not in destinations(done)
+    assert len(destinations(done)) == 2
+
+
+def test_names_behind_a_cname_and_of_ipv6() -> None:
+    done = run(now(answer("api.io.mi.com", "edge.cdn.net", FAR, FAR_SIX), tcp(HOME, FAR), tcp(HOME_SIX, FAR_SIX)))
+    both = [("api.io.mi.com", "dns"), ("edge.cdn.net", "cname")]
+    assert names(done) == {(PHONE_ID, FAR): both, (PHONE_ID, FAR_SIX): both}
+
+
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_an_answer_that_comes_after_the_first_packet(seconds: int) -> None:
+    done = run([(0, tcp(HOME, FAR)), (seconds * SECOND + 1, answer("api.io.mi.com", FAR))])
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "dns")]}
+
+
+def test_a_question_names_nothing() -> None:
+    question = bytearray(dns("api.io.mi.com"))
+    question[2] &= 0x7F
+    done = run(now(udp(HOME, FAR, bytes(question), ports=(40_000, 53))))
+    assert (names(done), done.counts.messages) == ({}, {"dns": 0, "tls": 0})
+
+
+def test_a_server_name_goes_before_what_dns_said() -> None:
+    done = run(now(answer("cdn.example", FAR), tcp(HOME, FAR, hello("api.io.mi.com"))))
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls"), ("cdn.example", "dns")]}
+    assert done.counts.messages == {"dns": 1, "tls": 1}
+    assert list(done.names_seen) == ["api.io.mi.com"]
+
+
+def test_a_hello_names_the_contact_of_its_client_only() -> None:
+    done = run(now(tcp(HOME, FAR, hello("api.io.mi.com")), tcp(HOME_TOO, FAR, macs=TABLETS), tcp(HOME, FAR_TOO)))
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls")]}
+
+
+LONG = hello("api.io.mi.com", padding=1700)
+"""As long as a post-quantum hello: it takes two segments."""
+
+
+def opening(pieces: Sequence[tuple[int, bytes]], *, port: int = 40_000, syn: bool = True) -> list[bytes]:
+    """A SYN, then pieces of the stream by where they begin."""
+    start = 0xFFFF_FFFF - 5  # wraps within the hello
+    first = [tcp(HOME, FAR, flags=SYN, sequence=start, ports=(port, 443))] if syn else []
+    return first + [tcp(HOME, FAR, data, sequence=(start + 1 + at) % 2**32, ports=(port, 443)) for at, data in pieces]
+
+
+CUTS = {
+    "in order": [(0, LONG[:1400]), (1400, LONG[1400:])],
+    "out of order": [(1400, LONG[1400:]), (0, LONG[:1400])],
+    "three pieces, the first one last": [(1400, LONG[1400:]), (700, LONG[700:1400]), (0, LONG[:700])],
+    "byte by byte at first": [(0, LONG[:1]), (1, LONG[1:2]), (2, LONG[2:9]), (9, LONG[9:])],
+    "sent twice": [(0, LONG[:1400]), (0, LONG[:1400]), (1400, LONG[1400:])],
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 4096])
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_hello_over_several_segments(cut: str, size: int) -> None:
+    done = run(now(*opening(CUTS[cut])), size)
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls")]}
+    assert done.counts.messages["tls"] == 1
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_a_hello_in_order_without_its_syn(size: int) -> None:
+    done = run(now(*opening(CUTS["in order"], syn=False)), size)
+    assert names(done) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls")]}
+
+
+def test_hellos_of_two_flows_that_alternate() -> None:
+    mine, other = (hello(name, padding=1700) for name in ("a.example", "b.example"))
+    first = opening([(0, mine[:1400]), (1400, mine[1400:])])
+    second = opening([(0, other[:1400]), (1400, other[1400:])], port=40_001)
+    done = run(now(*(frame for pair in zip(first, second, strict=True) for frame in pair)))
+    assert sorted(done.names_seen) == ["a.example", "b.example"]
+
+
+def test_a_hello_whose_rest_never_comes_is_read_at_the_end() -> None:
+    half = pipeline()
+    for each in batches(now(*opening([(0, LONG[:1400])]))):
+        half.feed(each)
+    assert names(half) == {}
+    half.finish()
+    assert names(half) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls")]}
+
+
+def test_a_hello_whose_rest_never_comes_is_read_when_time_goes_on() -> None:
+    half = pipeline()
+    half.feed(batch(now(*opening([(0, LONG[:1400])]))))
+    half.advance(START + 60 * SECOND)
+    assert names(half) == {(PHONE_ID, FAR): [("api.io.mi.com", "tls")]}
+
+
+def test_later_payload_that_looks_like_nothing_is_not_heard() -> None:
+    done = run(now(*opening([(0, b"GET / HTTP/1.1\r\n"), (16, LONG[100:])])))
+    assert (names(done), list(done.names_seen)) == ({}, [])
+
+
+def test_an_alert_fires_once_and_resolves_after_its_quiet_time() -> None:
+    heard: list[Alert] = []
+    live = pipeline(watch=MI, alerts=heard.append)
+    live.feed(batch([(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))]))
+    assert heard == []  # the second is not over
+    live.feed(batch([(at * SECOND, tcp(HOME, FAR)) for at in range(1, 10)]))
+    assert [(alert.state, alert.client.id) for alert in heard] == [("firing", PHONE_ID)]
+    for second in range(10, 609):
+        live.advance(START + second * SECOND)
+    assert len(heard) == 1
+    live.advance(START + 609 * SECOND)
+    assert [alert.state for alert in heard] == ["firing", "resolved"]
+    assert (heard[0].id, heard[1].resolved_at) == (heard[1].id, START + 609 * SECOND)
+    assert heard[1].evidence.sent_bytes == 400
+    live.advance(START + 5000 * SECOND)
+    live.finish()
+    assert len(heard) == 2
+
+
+def test_quiet_time_passes_with_packets_of_others_too() -> None:
+    heard: list[Alert] = []
+    frames = [(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))]
+    frames += [(at * SECOND, tcp(HOME_TOO, FAR_TOO, macs=TABLETS)) for at in range(1, 700, 50)]
+    run(frames, into=pipeline(watch=MI, alerts=heard.append))
+    assert [alert.state for alert in heard] == ["firing", "resolved"]
+
+
+def test_another_client_at_the_same_address_does_not_alert() -> None:
+    heard: list[Alert] = []
+    frames = now(answer("api.io.mi.com", FAR), tcp(HOME_TOO, FAR, macs=TABLETS))
+    run(frames, into=pipeline(watch=MI, alerts=heard.append))
+    assert heard == []
+
+
+def test_whoever_only_received_does_not_alert() -> None:
+    heard: list[Alert] = []
+    frames = now(answer("api.io.mi.com", FAR), udp(FAR, HOME, bytes(99), macs=BACK))
+    run(frames, into=pipeline(watch=MI, alerts=heard.append))
+    assert heard == []
+
+
+def test_a_name_that_comes_late_makes_the_contact_watched_from_then_on() -> None:
+    heard: list[Alert] = []
+    live = pipeline(watch=MI, alerts=heard.append)
+    live.feed(batch([(0, tcp(HOME, FAR)), (SECOND, tcp(HOME, FAR, hello("api.io.mi.com")))]))
+    live.advance(START + 3 * SECOND)
+    assert [alert.started_at - START for alert in heard] == [SECOND]
+
+
+def test_places_are_looked_up_once_when_the_second_ends() -> None:
+    heard: list[Alert] = []
+    atlas = Atlas(**{FAR: "CN"})
+    watch = Watch(name=Label("china"), countries=(Country("CN"),))
+    live = pipeline(watch=watch, alerts=heard.append, atlas=atlas)
+    live.feed(batch(now(tcp(HOME, FAR), tcp(HOME, FAR), tcp(HOME, GATEWAY))))
+    assert atlas.asked == []
+    live.feed(batch([(at * SECOND, tcp(HOME, FAR)) for at in range(1, 5)]))
+    live.finish()
+    assert atlas.asked == [FAR]
+    assert destinations(live)[PHONE_ID, FAR].place.country == "CN"
+    assert [alert.destination and alert.destination.place.country for alert in heard] == ["CN"]
+
+
+def test_many_new_contacts_are_settled_before_their_second_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "MAX_UNSETTLED", 10)
+    atlas = Atlas()
+    live = pipeline(atlas=atlas)
+    for number in range(25):
+        live.feed(batch([(0, tcp(HOME, f"5.6.7.{number}"))]))
+    assert len(atlas.asked) == 20
+    live.finish()
+    assert len(atlas.asked) == 25
+
+
+def test_rows_of_evicted_contacts_are_merged_and_come_back() -> None:
+    heard: list[Alert] = []
+    live = pipeline(watch=MI, alerts=heard.append, limits=Limits(contacts_per_client=2))
+    frames = [(0, answer("api.io.mi.com", FAR))]
+    frames += [(at * SECOND, udp(HOME, f"5.6.7.{at}", bytes(12))) for at in range(1, 6)]
+    frames += [(at * SECOND, udp(HOME, FAR, bytes(12))) for at in (0, 6, 7)]
+    run(sorted(frames, key=lambda frame: frame[0]), into=live)
+    [phone] = (each for each in clients(live.ledger, live.now, lambda _: (None, None)) if each.id == PHONE_ID)
+    assert phone.totals.sent_bytes == 8 * 40
+    assert phone.other.sent_bytes == 5 * 40
+    assert moved(live) == {(PHONE_ID, "5.6.7.5"): (40, 0, 1, 0), (PHONE_ID, FAR): (80, 0, 2, 0)}
+    assert names(live) == {(PHONE_ID, FAR): [("api.io.mi.com", "dns")]}
+    assert [alert.state for alert in heard] == ["firing"]
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_a_flow_that_goes_on_after_its_contact_was_evicted_opens_it_again(size: int) -> None:
+    frames = []
+    for at in range(12):
+        frames += [(at * SECOND, udp(HOME, FAR, bytes(12))), (at * SECOND + 1, udp(HOME, FAR_TOO, bytes(12)))]
+    done = run(frames, size, pipeline(limits=Limits(contacts_per_client=1)))
+    [phone] = clients(done.ledger, done.now, lambda _: (None, None))
+    shown = sum(sent for sent, *_ in moved(done).values())
+    assert (phone.totals.sent_bytes, phone.other.sent_bytes + shown) == (24 * 40, 24 * 40)
+
+
+def test_evicted_clients_count_as_other_and_the_engine_is_told() -> None:
+    crowds: list[int] = []
+
+    class Crowds(Detector):
+        def crowded(self, now: int, clients: int) -> Sequence[Alert]:
+            crowds.append(clients)
+            return ()
+
+    live = pipeline(limits=Limits(clients=2))
+    live.engine = Engine([Crowds(None, None)])  # type: ignore[arg-type]
+    for number in range(5):
+        mac = b"\x02" + number.to_bytes(5, "big")
+        live.feed(batch([(number * SECOND, udp(HOME, FAR, macs=(mac, ROUTER)))]))
+    live.finish()
+    shown = clients(live.ledger, live.now, lambda _: (None, None))
+    assert sum(each.totals.sent_bytes for each in shown) == 5 * 28
+    assert "other" in {each.id for each in shown}
+    assert crowds
+    assert set(crowds) == {2}
+
+
+def test_a_full_flow_table_loses_no_bytes() -> None:
+    done = pipeline()
+    done.flows = FlowTable(most=2 * SPAN)
+    done.feed(batch([(0, udp(HOME, FAR, ports=(number // 9000, number % 9000 + 1))) for number in range(4 * SPAN)]))
+    done.finish()
+    assert moved(done) == {(PHONE_ID, FAR): (4 * SPAN * 28, 0, 4 * SPAN, 0)}
+    assert done.flows.expired > 0
+
+
+class Seconds(Detector):
+    """Writes down what detectors see."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def learned(self, contact: Contact, now: int) -> None:
+        self.seen.append(("learned", contact.address, now - START, tuple(contact.names)))
+
+    def second(self, activity: Activity, frames: int, dropped: int) -> Sequence[Alert]:
+        moved_bytes = activity.sent_bytes.tolist(), activity.received_bytes.tolist()
+        self.seen.append(("second", activity.until - START, *moved_bytes, frames, dropped))
+        return ()
+
+    def tick(self, now: int) -> Sequence[Alert]:
+        self.seen.append(("tick", now - START))
+        return ()
+
+
+def test_detectors_see_each_second_once_with_the_frames_until_then() -> None:
+    live, seen = pipeline(), Seconds()
+    live.engine = Engine([seen])
+    live.counts.dropped = 4
+    frames = [(0, udp(HOME, FAR)), (5, udp(HOME, FAR)), (SECOND, b"no frame"), (2 * SECOND, udp(HOME, FAR_TOO))]
+    live.feed(batch(frames))
+    live.advance(START + 2 * SECOND + 5)
+    live.advance(START + SECOND)
+    live.advance(START + 3 * SECOND)
+    live.finish()
+    assert seen.seen == [
+        ("learned", b"\x2a\x3e\x30\x0a", SECOND, ()),
+        ("second", SECOND, [56], [0], 2, 4),
+        ("tick", 2 * SECOND),
+        ("learned", b"\5\6\7\x08", 3 * SECOND, ()),
+        ("second", 3 * SECOND, [28], [0], 4, 4),
+        ("tick", 3 * SECOND),
+    ]
+    assert live.now == START + 3 * SECOND
+
+
+def test_silence_before_the_first_frame_is_no_time() -> None:
+    live, seen = pipeline(), Seconds()
+    live.engine = Engine([seen])
+    live.advance(START)
+    live.finish()
+    assert (seen.seen, live.now) == ([], 0)
+
+
+def scenario() -> list[Timed]:
+    """A little of everything over some seconds, some of it late or out of order."""
+    frames = [(0, answer("api.io.mi.com", "edge.cdn.net", FAR))]
+    frames += [(3 + at, frame) for at, frame in enumerate(opening(CUTS["out of order"]))]
+    frames += now(tcp(HOME_SIX, FAR_SIX, hello("six.example")), udp(HOME, "224.0.0.251", bytes(50)))
+    frames += [(SECOND, answer("tab.example", FAR_TOO, to=HOME_TOO, macs=(ROUTER, TABLET)))]
+    for second in range(1, 6):
+        frames.append((second * SECOND + 7, tcp(HOME_TOO, FAR_TOO, bytes(second), macs=TABLETS)))
+        frames += [(second * SECOND + 9 + far, udp(HOME, f"5.6.7.{far}", bytes(far))) for far in range(second, 9)]
+        frames.append((second * SECOND - 1000, tcp(FAR, HOME, bytes(900), ports=(443, 40_000), macs=BACK)))
+        frames.append((second * SECOND, b"\0" * 9))
+    frames.append((900 * SECOND, tcp(HOME, FAR, ports=(40_001, 443))))
+    frames.append((7 * SECOND, tcp(HOME, FAR, ports=(40_002, 443))))
+    return frames
+
+
+def outcome(frames: Sequence[Timed], sizes: Sequence[int]) -> tuple[Any, ...]:
+    """All that a run shows, with frames cut into batches of `sizes`, again and again."""
+    heard: list[Alert] = []
+    done = pipeline(watch=MI, alerts=heard.append, limits=Limits(contacts_per_client=6))
+    at, turn = 0, 0
+    while at < len(frames):
+        size = sizes[turn % len(sizes)]
+        done.feed(batch(frames[at : at + size]))
+        at, turn = at + size, turn + 1
+    done.finish()
+    everyone = {each.id: each for each in clients(done.ledger, done.now, lambda _: (None, None))}
+    return everyone, destinations(done), list(done.names_seen), heard, done.counts, done.engine.alerts()
+
+
+def test_the_scenario_holds_what_it_should() -> None:
+    everyone, shown, seen, heard, counts, _ = outcome(scenario(), [4096])
+    assert set(everyone) == {PHONE_ID, TABLET_ID, ROUTER.hex(":")}
+    assert set(seen) == {"api.io.mi.com", "six.example"}
+    assert [alert.state for alert in heard][:2] == ["firing", "resolved"]
+    assert everyone[PHONE_ID].other.sent_packets > 0
+    assert counts.frames == len(scenario())
+    assert (TABLET_ID, FAR_TOO) in shown
+    assert sum(each.totals.sent_bytes + each.totals.received_bytes for each in everyone.values()) == counts.ip_bytes
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 30])
+def test_the_result_does_not_depend_on_batches(size: int) -> None:
+    assert outcome(scenario(), [size]) == outcome(scenario(), [4096])
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6))
+def test_the_result_does_not_depend_on_how_batches_are_cut(sizes: list[int]) -> None:
+    assert outcome(scenario(), sizes) == outcome(scenario(), [4096])
+
+
+def test_acknowledgements_open_no_stream() -> None:
+    done = run(now(*opening([]), tcp(HOME, FAR, flags=ACK, sequence=1)))
+    assert (len(done.messages.streams), moved(done)[PHONE_ID, FAR]) == (0, (80, 0, 2, 0))
