@@ -186,7 +186,10 @@ class Pipeline:
     def _settle(self) -> None:
         """Contacts that were opened get their names and place; what was evicted is let go of."""
         now = ((self._second or 0) + 1) * SECOND
+        gone = set(self.ledger.forgotten)
         for contact in self.ledger.opened:
+            if contact.row in gone:
+                continue
             contact.place = self._places.lookup(contact.address)
             if not contact.names:
                 contact.names = self._names_of(contact, now)

@@ -436,6 +436,13 @@ def test_the_result_does_not_depend_on_how_batches_are_cut(sizes: list[int]) -> 
     assert outcome(scenario(), sizes) == outcome(scenario(), [4096])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_clock_that_steps_back_and_on_again_within_one_batch(size: int) -> None:
+    frames = [(60 * SECOND, tcp(HOME, FAR)), (40 * SECOND, tcp(HOME, FAR)), (40 * SECOND + 1, tcp(HOME, FAR))]
+    frames += [(60 * SECOND + 5, tcp(HOME, FAR))]
+    assert outcome(frames, [size]) == outcome(frames, [4096])
+
+
 def test_acknowledgements_open_no_stream() -> None:
     done = run(now(*opening([]), tcp(HOME, FAR, flags=ACK, sequence=1)))
     assert (len(done.messages.streams), moved(done)[PHONE_ID, FAR]) == (0, (80, 0, 2, 0))

@@ -11,6 +11,9 @@ from sensor.model.packets import Packets
 MAX_PATHS = 16_384
 """Remembered pairs of ends; beyond that all are forgotten and learned again."""
 
+CHUNK = 512
+"""New flows that are unpacked at once."""
+
 _MAC, _MAC_BITS = np.uint64((1 << 48) - 1), np.uint64(48)
 _FAMILY, _FAMILY_TO = np.uint64(0xFF00), np.uint64(48)
 """The family goes into the highest byte of both MAC columns, so that the other direction has it, too."""
@@ -33,10 +36,28 @@ class Classifier:
         self._paths.clear()
 
     def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[tuple[int, bool]]:
-        """(service row, whether its bytes count as sent) of the flow that each packet in `new` opened, in order."""
+        """(service row, whether its bytes count as sent) of the flow that each packet in `new` opened, in order.
+
+        All times lie within one second. Between the MACs of a client that opened as many contacts in it as it may,
+        what is unknown counts for that client's `other` without a closer look: a flood must stay cheap.
+        """
+        found: list[tuple[int, bool]] = []
+        flooded: dict[bytes, tuple[int, bool]] = {}
+        for begin in range(0, len(new), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            found += self._classify(packets, new[part], times[part], flooded)
+        return found
+
+    def _classify(
+        self,
+        packets: Packets,
+        new: NDArray[np.int64],
+        times: NDArray[np.int64],
+        flooded: dict[bytes, tuple[int, bool]],
+    ) -> list[tuple[int, bool]]:
         words = packets.words[:, new]
         paths = _paths_of(packets, new)
-        unknown = [at for at, path in enumerate(paths) if path not in self._paths]
+        unknown = [at for at, path in enumerate(paths) if path not in self._paths and path[:16] not in flooded]
         keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True))
         source_ports, destination_ports = _ports(words[0]), _ports(words[1])
         protocols = (words[3] & np.uint64(0xFF)).tolist()
@@ -45,10 +66,19 @@ class Classifier:
             if self._ledger.evictions != self._evictions:
                 self._evictions = self._ledger.evictions
                 self._paths.clear()
+                flooded.clear()
             known = self._paths.get(path)
             if known is None:
+                bulk = flooded.get(path[:16])
+                if bulk is not None:
+                    self._ledger.stats.refused_contacts += 1
+                    found.append(bulk)
+                    continue
                 key = keys.get(at) or packets.key(int(new[at]))
+                refused = self._ledger.stats.refused_contacts
                 known = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
+                if self._ledger.stats.refused_contacts != refused:
+                    flooded[path[:16]] = services.row(known[0], 0, 0), known[1]
             contact, sent = known
             port = destination_ports[at] if sent else source_ports[at]
             found.append((services.row(contact, protocols[at], port), sent))

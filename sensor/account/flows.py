@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensor.model.packets import ACK, SYN, Packets
 
-MAX_FLOWS = 81_920
+MAX_FLOWS = 65_536
 """Flows in one direction."""
 
 SPAN = 16_384

@@ -24,7 +24,7 @@ from sensor.model.activity import Activity, Contact
 from sensor.model.client import Totals
 from sensor.model.destination import Place
 
-MAX_NEW_CONTACTS = 1000
+MAX_NEW_CONTACTS = 250
 """Contacts that one client may open in one second; flows beyond that count for its `other`."""
 
 MAX_NEW_CLIENTS = 200

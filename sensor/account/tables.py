@@ -1,5 +1,6 @@
 """The rows behind the ledger: clients, contacts, services."""
 
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -126,10 +127,11 @@ class Services:
         self.totals = Tally()
         self.contact = np.zeros(_FIRST_ROWS, np.int64)
         self._successor = np.arange(_FIRST_ROWS)
-        self._facts: list[tuple[int, int, int]] = []
-        """(protocol, port, the next row of the same contact)."""
-        self._first: dict[int, tuple[int, int]] = {}
-        """Contact -> (its first row, how many it has)."""
+        self._protocol, self._port = array("B"), array("H")
+        self._next = array("q")
+        """The next row of the same contact."""
+        self._first, self._count = array("q"), array("B")
+        """By contact: its newest row, and how many it has."""
         self._row: dict[bytes, int] = {}
         """Contact, protocol and port -> row."""
         self._free: list[int] = []
@@ -137,12 +139,12 @@ class Services:
 
     def row(self, contact: int, protocol: int, port: int) -> int:
         """The row of a service; that of (0, 0) when the contact has too many."""
-        row = self._row.get((contact << 24 | protocol << 16 | port).to_bytes(8, "big"))
+        row = self._row.get(_key(contact, protocol, port))
         return self._open(contact, protocol, port) if row is None else row
 
     def of(self, contact: int) -> list[tuple[int, int, int]]:
         """(protocol, port, row) of each service of a contact, as they were first seen."""
-        return [(*self._facts[row][:2], row) for row in self._chain(contact)][::-1]
+        return [(self._protocol[row], self._port[row], row) for row in self._chain(contact)][::-1]
 
     def current(self, rows: Rows) -> Rows:
         """The rows into which these were merged, or themselves."""
@@ -157,10 +159,10 @@ class Services:
         gone: list[int] = []
         for contact in contacts:
             for row in self._chain(contact):
-                protocol, port, _ = self._facts[row]
-                del self._row[(contact << 24 | protocol << 16 | port).to_bytes(8, "big")]
+                del self._row[_key(contact, self._protocol[row], self._port[row])]
                 gone.append(row)
-            self._first.pop(contact, None)
+            if contact < len(self._first):
+                self._first[contact], self._count[contact] = _NONE, 0
         rows = np.array(gone, np.int64)
         self.totals.merge(rows, into)
         self._successor[rows] = into
@@ -177,26 +179,31 @@ class Services:
         self._retired.clear()
 
     def _chain(self, contact: int) -> Iterator[int]:
-        row, _ = self._first.get(contact, (_NONE, 0))
+        row = self._first[contact] if contact < len(self._first) else _NONE
         while row != _NONE:
             yield row
-            row = self._facts[row][2]
+            row = self._next[row]
 
     def _open(self, contact: int, protocol: int, port: int) -> int:
-        first, count = self._first.get(contact, (_NONE, 0))
-        if count >= MAX_SERVICES and (protocol, port) != (0, 0):
+        more = contact + 1 - len(self._first)
+        if more > 0:
+            self._first.extend([_NONE] * more)
+            self._count.extend([0] * more)
+        if self._count[contact] >= MAX_SERVICES and (protocol, port) != (0, 0):
             return self.row(contact, 0, 0)
-        facts = (protocol, port, first)
         if self._free:
             row = self._free.pop()
-            self._facts[row] = facts
+            self._protocol[row], self._port[row], self._next[row] = protocol, port, self._first[contact]
         else:
-            row = len(self._facts)
-            self._facts.append(facts)
+            row = len(self._port)
+            self._protocol.append(protocol)
+            self._port.append(port)
+            self._next.append(self._first[contact])
             self._reserve(row)
         self.contact[row] = contact
-        self._first[contact] = row, count + 1
-        self._row[(contact << 24 | protocol << 16 | port).to_bytes(8, "big")] = row
+        self._first[contact] = row
+        self._count[contact] += 1
+        self._row[_key(contact, protocol, port)] = row
         return row
 
     def _reserve(self, row: int) -> None:
@@ -205,3 +212,7 @@ class Services:
         if row >= size:
             self.contact = np.concatenate([self.contact, np.zeros(size, np.int64)])
             self._successor = np.concatenate([self._successor, np.arange(size, 2 * size)])
+
+
+def _key(contact: int, protocol: int, port: int) -> bytes:
+    return (contact << 24 | protocol << 16 | port).to_bytes(8, "big")
