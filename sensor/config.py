@@ -27,7 +27,7 @@ class CaptureSettings:
 
     ring: Size = Size("8MiB")
     """Memory that the kernel fills with frames; what does not fit is dropped and counted."""
-    poll: Duration = Duration("50ms")
+    poll: Duration = Duration("100ms")
     """How often the ring is emptied."""
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class AccountSettings:
     """[account]: how much is kept; beyond it the coldest go to "other"."""
 
     max_clients: Count = Count(1_000)
-    max_destinations: Count = Count(25_000)
+    max_destinations: Count = Count(20_000)
     max_destinations_per_client: Count = Count(4_000)
 
 

@@ -8,7 +8,7 @@ from sensor.deliver.report import Replayed, Result
 from sensor.house import House
 
 BATCH = 16_384
-"""Frames at once: numpy's cost per call is then spread thin, and a batch still fits the cache."""
+"""Frames at once: twice what is live, where memory is dearer than time."""
 
 Progress = Callable[[int, int | None], None]
 """(bytes read, bytes in all or None) now and then."""

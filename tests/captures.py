@@ -1,6 +1,7 @@
 """The shared captures with truth, and what the pipeline makes of them."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class Seen:
     answers: set[tuple[str, str, str]]
     ip_bytes: int
     counted_bytes: int
+    seconds: float
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,6 +72,7 @@ def truth(path: Path) -> dict[str, object]:
 
 def run(path: Path, frames: int = 4096) -> Seen:
     """A capture through the whole pipeline, in batches of `frames`."""
+    begun = time.process_time()
     heard = Heard()
     pipeline = Pipeline(
         places=Nowhere(), names=heard, engine=Engine([]), local=Local(), limits=Limits(), on_alert=lambda _: None
@@ -87,6 +90,7 @@ def run(path: Path, frames: int = 4096) -> Seen:
         heard.answers,
         pipeline.counts.ip_bytes,
         sum(client.totals.sent_bytes + client.totals.received_bytes for client in everyone),
+        time.process_time() - begun,
         list(files.stats.warnings),
     )
 

@@ -46,7 +46,7 @@ class Limits:
     """Caps of the tables."""
 
     clients: int = 1000
-    contacts: int = 25_000
+    contacts: int = 20_000
     contacts_per_client: int = 4000
 
 

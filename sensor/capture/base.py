@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sensor.model.frames import FrameBatch
 
-BATCH_FRAMES = 4096
+BATCH_FRAMES = 8192
 """Frames that a batch holds unless told otherwise: enough to amortise numpy, few enough to stay in cache."""
 
 

@@ -34,7 +34,7 @@ class LiveSettings:
     """auto: where the clients' frames cannot be seen without."""
     ring: int = 8 << 20
     """Bytes of the kernel's ring; 256 a frame."""
-    interval: float = 0.05
+    interval: float = 0.1
     """Seconds between two looks into the ring."""
 
 

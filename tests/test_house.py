@@ -1,0 +1,160 @@
+"""The pipeline with all that it asks: what others see of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensor import __version__
+from sensor.config import Config, parse
+from sensor.enrich.geo import ATTRIBUTION
+from sensor.house import House
+from sensor.model.alert import Alert
+from tests.frames import (
+    FAR,
+    FAR_TOO,
+    GATEWAY,
+    HOME,
+    HOME_TOO,
+    PHONE,
+    ROUTER,
+    SECOND,
+    START,
+    TABLET,
+    Timed,
+    answer,
+    batches,
+    hello,
+    tcp,
+    udp,
+)
+
+PHONE_ID, TABLET_ID = PHONE.hex(":"), TABLET.hex(":")
+WATCHED = {"watch": [{"name": "xiaomi", "domains": ["mi.com"]}]}
+NAMED = {"client": [{"mac": PHONE_ID, "name": "Redmi Note"}]}
+
+
+def fed(
+    frames: list[Timed], *, alerts: list[Alert] | None = None, given: tuple[str, ...] = (), **settings: Any
+) -> House:
+    """A house without its databases, through which the frames went; `given`: local prefixes beside the settings."""
+    house = House(parse(settings), (alerts if alerts is not None else []).append, given)
+    for each in batches(frames):
+        house.pipeline.feed(each)
+    house.pipeline.finish()
+    return house
+
+
+def test_building_it_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "open", None)
+    monkeypatch.setattr("builtins.open", None)
+    house = House(Config(), lambda _: None)
+    assert (house.clients(), list(house.destinations(None)), house.alerts(), house.now) == ([], [], [], 0)
+    assert house.counters().frames == 0
+
+
+def test_clients_with_vendor_and_configured_name() -> None:
+    house = fed([(0, tcp(HOME, FAR))], **NAMED)
+    house.open()
+    try:
+        [phone] = house.clients()
+        assert (phone.id, phone.name, phone.addresses) == (PHONE_ID, "Redmi Note", (HOME,))
+        assert phone.vendor
+        assert "Belkin" in phone.vendor
+        assert house.sensor().attribution == ATTRIBUTION
+        assert house.sensor().geo_database
+    finally:
+        house.close()
+
+
+def test_destinations_of_one_client_or_all() -> None:
+    frames = [(0, tcp(HOME, FAR, bytes(9))), (1, tcp(HOME_TOO, FAR_TOO, macs=(TABLET, ROUTER)))]
+    house = fed(frames)
+    assert [each.address for each in house.destinations(None)] == [FAR, FAR_TOO]
+    assert [each.address for each in house.destinations(TABLET_ID)] == [FAR_TOO]
+    assert list(house.destinations("nobody")) == []
+    assert [each.services for each in house.brief_destinations(TABLET_ID)] == [()]
+
+
+def test_counters() -> None:
+    frames = [
+        (0, answer("a.example", FAR)),
+        (1, tcp(HOME, FAR, hello("a.example"))),
+        (2, ROUTER + PHONE + b"\x08\x06" + bytes(28)),
+        (3, ROUTER + PHONE + b"\x08\x00" + b"\x45"),
+    ]
+    counters = fed(frames).counters()
+    assert (counters.frames, counters.packets, counters.undecodable_frames) == (4, 2, 1)
+    assert counters.messages == {"dns": 1, "tls": 1}
+    assert (counters.clients, counters.destinations, counters.flows) == (2, 1, 2)
+    assert counters.evicted == {"clients": 0, "destinations": 0, "names": 0, "flows": 0, "streams": 0}
+    assert list(counters.country_sent) == [(PHONE_ID, None)]
+    assert counters.interface is None
+
+
+def test_counters_of_what_had_no_room() -> None:
+    frames = [(at * SECOND, udp(HOME, f"5.6.7.{at}")) for at in range(5)]
+    counters = fed(frames, account={"max_destinations_per_client": 2}).counters()
+    assert (counters.evicted["destinations"], counters.destinations) == (3, 2)
+    assert sum(counters.country_sent.values()) == 5 * 28
+
+
+def test_alerts_say_who_the_client_is() -> None:
+    heard: list[Alert] = []
+    house = fed([(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))], alerts=heard, **WATCHED, **NAMED)
+    [alert] = heard
+    assert (alert.client.id, alert.client.mac, alert.client.name) == (PHONE_ID, PHONE_ID, "Redmi Note")
+    assert alert.client.addresses == (HOME,)
+    assert [each.id for each in house.alerts()] == [alert.id]
+    assert house.counters().alerts["watchlist", "warning"] == 1
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+def test_the_alert_of_a_client_that_was_evicted_still_says_who_it_was(named: dict[str, Any]) -> None:
+    frames = [(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))]
+    # Another one takes the only place; nothing ever answered the phone.
+    frames += [(at * SECOND, tcp(HOME_TOO, FAR_TOO, macs=(TABLET, ROUTER))) for at in range(2, 5)]
+    heard: list[Alert] = []
+    house = fed(frames, alerts=heard, account={"max_clients": 1}, **WATCHED, **named)
+    assert PHONE_ID not in {each.id for each in house.clients()}
+    [found] = [alert for alert in house.alerts() if alert.detector == "watchlist"]
+    assert (found.client.id, found.client.mac) == (PHONE_ID, PHONE_ID)
+    assert (found.client.name, found.client.addresses) == ("Redmi Note" if named else None, ())
+
+
+def test_the_client_other_has_no_mac() -> None:
+    frames = [(at * SECOND, udp(HOME, FAR, macs=(b"\x02" + at.to_bytes(5, "big"), ROUTER))) for at in range(6)]
+    heard: list[Alert] = []
+    house = fed(frames, alerts=heard, account={"max_clients": 2})
+    assert "other" in {each.id for each in house.clients()}
+    [alert] = [alert for alert in heard if alert.detector == "client_table"]
+    assert (alert.client.id, alert.client.mac) == ("other", None)
+
+
+def test_configured_prefixes_and_given_ones_are_local() -> None:
+    frames = [(0, tcp(HOME, FAR)), (1, tcp(HOME, FAR_TOO)), (2, tcp(HOME, "8.8.8.8"))]
+    house = fed(frames, given=("42.62.0.0/16",), local=["8.0.0.0/8"])
+    assert [each.address for each in house.destinations(None)] == [FAR_TOO]
+    assert house.configured_local == ("8.0.0.0/8", "42.62.0.0/16")
+
+
+def test_now_is_the_packets_own_time() -> None:
+    house = fed([(7 * SECOND, udp(HOME, GATEWAY))])
+    assert house.now == START + 7 * SECOND
+    house.pipeline.advance(START + 9 * SECOND)
+    assert house.now == START + 9 * SECOND
+
+
+def test_who_says_all_this() -> None:
+    assert House(parse({"name": "attic"}), lambda _: None).sensor().name == "attic"
+    unnamed = House(Config(), lambda _: None).sensor()
+    assert unnamed.name
+    assert unnamed.version == __version__
+
+
+def test_a_closed_house_can_be_closed_again() -> None:
+    house = House(Config(), lambda _: None)
+    house.close()
+    house.open()
+    house.close()
+    house.close()
