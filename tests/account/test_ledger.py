@@ -144,3 +144,34 @@ def test_a_port_scan_does_not_grow_the_services_of_a_contact() -> None:
     services = ledger.services.of(contact.row)
     assert len(services) == 17
     assert sum(ledger.services.totals.totals(row).sent_bytes for _, _, row in services) == 499 * 100
+
+
+def test_the_row_of_a_contact_lasts_unless_it_is_only_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_NEW_CONTACTS", 1)
+    monkeypatch.setattr(ledger_module, "MAX_NEW_CLIENTS", 1)
+    ledger = Ledger(Limits())
+    stranger = bytes.fromhex("020000000077")
+    contact, lasting = ledger.assign(Ends(PHONE, ME, far(1), True), SECOND)
+    assert (ledger.contacts.entry(contact).address, lasting) == (far(1), True)
+    assert ledger.assign(Ends(PHONE, ME, far(1), False), SECOND) == (contact, True)
+    assert ledger.assign(Ends(PHONE, ME, None, True), SECOND) == (ledger.clients[PHONE].local, True)
+    assert ledger.assign(Ends(PHONE, ME, far(2), True), SECOND) == (ledger.clients[PHONE].other, False)
+    assert ledger.assign(Ends(stranger, ME, far(1), True), SECOND) == (ledger.clients[b""].other, False)
+    assert ledger.assign(Ends(stranger, ME, None, True), SECOND) == (ledger.clients[b""].local, False)
+
+
+def test_evictions_show_that_rows_may_be_gone() -> None:
+    ledger = Ledger(Limits(contacts_per_client=1))
+    move(ledger, far(1))
+    before = ledger.evictions
+    move(ledger, far(1))
+    assert ledger.evictions == before
+    move(ledger, far(2))
+    assert ledger.evictions != before
+
+
+def test_the_key_of_a_contact_is_that_of_its_client() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, far(1))
+    ledger.assign(Ends(None, ME, far(2), True), SECOND)
+    assert [ledger.key(contact) for contact in ledger.opened] == [PHONE, ME]
