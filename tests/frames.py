@@ -104,6 +104,11 @@ def hello(name: str, padding: int = 0) -> bytes:
     return b"\x16\3\1" + pack(">H", len(message)) + message
 
 
+def at_once(*frames: bytes) -> list[Timed]:
+    """All within one millisecond."""
+    return [(at * 1000, frame) for at, frame in enumerate(frames)]
+
+
 def batch(frames: Sequence[Timed]) -> FrameBatch:
     made = batch_of([frame for _, frame in frames])
     made.time = np.array([START + time for time, _ in frames], np.int64)
@@ -121,6 +126,42 @@ def pcap(path: Path, frames: Sequence[Timed], *, link: int = 1) -> Path:
         content += pack("<IIII", *divmod(START + time, SECOND), len(frame), len(frame)) + frame
     path.write_bytes(content)
     return path
+
+
+LONG = hello("api.io.mi.com", padding=1700)
+"""As long as a post-quantum hello: it takes two segments."""
+
+
+def opening(pieces: Sequence[tuple[int, bytes]], *, port: int = 40_000, syn: bool = True) -> list[bytes]:
+    """A SYN, then pieces of the stream by where they begin."""
+    start = 0xFFFF_FFFF - 5  # wraps within the hello
+    first = [tcp(HOME, FAR, flags=SYN, sequence=start, ports=(port, 443))] if syn else []
+    return first + [tcp(HOME, FAR, data, sequence=(start + 1 + at) % 2**32, ports=(port, 443)) for at, data in pieces]
+
+
+CUTS = {
+    "in order": [(0, LONG[:1400]), (1400, LONG[1400:])],
+    "out of order": [(1400, LONG[1400:]), (0, LONG[:1400])],
+    "three pieces, the first one last": [(1400, LONG[1400:]), (700, LONG[700:1400]), (0, LONG[:700])],
+    "byte by byte at first": [(0, LONG[:1]), (1, LONG[1:2]), (2, LONG[2:9]), (9, LONG[9:])],
+    "sent twice": [(0, LONG[:1400]), (0, LONG[:1400]), (1400, LONG[1400:])],
+}
+
+
+def scenario() -> list[Timed]:
+    """A little of everything over some seconds, some of it late or out of order."""
+    frames = [(0, answer("api.io.mi.com", "edge.cdn.net", FAR))]
+    frames += [(3 + at, frame) for at, frame in enumerate(opening(CUTS["out of order"]))]
+    frames += at_once(tcp(HOME_SIX, FAR_SIX, hello("six.example")), udp(HOME, "224.0.0.251", bytes(50)))
+    frames += [(SECOND, answer("tab.example", FAR_TOO, to=HOME_TOO, macs=(ROUTER, TABLET)))]
+    for second in range(1, 6):
+        frames.append((second * SECOND + 7, tcp(HOME_TOO, FAR_TOO, bytes(second), macs=(TABLET, ROUTER))))
+        frames += [(second * SECOND + 9 + far, udp(HOME, f"5.6.7.{far}", bytes(far))) for far in range(second, 9)]
+        frames.append((second * SECOND - 1000, tcp(FAR, HOME, bytes(900), ports=(443, 40_000), macs=(ROUTER, PHONE))))
+        frames.append((second * SECOND, b"\0" * 9))
+    frames.append((900 * SECOND, tcp(HOME, FAR, ports=(40_001, 443))))
+    frames.append((7 * SECOND, tcp(HOME, FAR, ports=(40_002, 443))))
+    return frames
 
 
 class Atlas:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,12 +31,6 @@ SETTINGS: dict[str, Any] = {
     "watch": [{"name": "mi", "domains": ["mi.com"]}],
     "sink": [{"name": "hook", "type": "webhook", "url": "http://127.0.0.1:1/none"}],
 }
-
-
-class NoCapability:
-    """What the kernel says of a process without rights."""
-
-    effective0 = 0
 
 
 class FakeCapture:
@@ -93,7 +88,7 @@ def test_promiscuous_in_the_words_of_capture(configured: object, settings: str) 
 
 
 def test_without_the_capability_nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(privileges, "_capabilities", NoCapability)
+    monkeypatch.setattr(privileges, "_capabilities", lambda: SimpleNamespace(effective0=0))
     state = tmp_path / "state"
     with pytest.raises(CaptureError, match="CAP_NET_RAW") as caught:
         run_daemon(parse({**SETTINGS, "state_dir": str(state)}))

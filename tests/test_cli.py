@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -276,14 +277,8 @@ def test_without_a_settings_file_all_defaults_hold(
     assert "all defaults hold" in ran.out
 
 
-class NoCapability:
-    """What the kernel says of a process without rights."""
-
-    effective0 = 0
-
-
 def test_run_without_the_capability(idlewire: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privileges, "_capabilities", NoCapability)
+    monkeypatch.setattr(privileges, "_capabilities", lambda: SimpleNamespace(effective0=0))
     config = tmp_path / "lab.toml"
     config.write_text(f'state_dir = "{tmp_path}"\n')
     ran = idlewire("run", "--config", config, "--interface", "lo")

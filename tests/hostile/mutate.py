@@ -24,8 +24,11 @@ from tests.hostile.oracle import conserved, new_house, verdict
 BATCH = 8192
 """Frames that are mutated together."""
 
-BATCHES_PER_HOUSE = 128
+BATCHES_PER_HOUSE = 64
 """Then a new house begins: tables are filled more than once, and memory stays flat."""
+
+SPAN = SECOND // 8
+"""Packet time of a batch: seconds end between batches and within them."""
 
 OTHER_LINKS = 0.1
 """Part of the batches that is not of the most frequent link type."""
@@ -145,8 +148,8 @@ def _alone(sources: list[Corpus], seed: int, number: int) -> str:
 
 
 def _times(rng: Rng, size: int, number: int) -> NDArray[np.int64]:
-    """Half a second per batch, in every third one with a few times that nobody can believe."""
-    times = START + number * SECOND // 2 + np.sort(rng.integers(0, SECOND // 2, size))
+    """In order; in every third one with a few times that nobody can believe."""
+    times = START + number * SPAN + np.sort(rng.integers(0, SPAN, size))
     if number % 3 == 0:
         times[rng.integers(0, size, 4)] = rng.choice(TIMES, 4)
     return times
