@@ -72,7 +72,13 @@ class Pipeline:
     """Frames in, totals and alerts out; runs on the packets' own time."""
 
     def __init__(
-        self, *, places: Places, names: Names, engine: Engine, local: Local, limits: Limits,
+        self,
+        *,
+        places: Places,
+        names: Names,
+        engine: Engine,
+        local: Local,
+        limits: Limits,
         on_alert: Callable[[Alert], None],
     ) -> None:
         self.counts = Counts()

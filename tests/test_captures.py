@@ -58,7 +58,10 @@ def answers(truth: dict[str, object]) -> Iterator[tuple[set[str], str, str]]:
 
 def test_every_flow_row_equals_the_truth(everything: dict[str, tuple[dict[str, object], captures.Seen]]) -> None:
     differing = {
-        file for file, (truth, seen) in everything.items() for key, counts in rows(truth) if seen.rows.get(key) != counts
+        file
+        for file, (truth, seen) in everything.items()
+        for key, counts in rows(truth)
+        if seen.rows.get(key) != counts
     }
     assert differing == set(WRONG_ROWS)
 

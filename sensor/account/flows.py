@@ -103,8 +103,15 @@ class FlowTable:
     def collect(self) -> Collected:
         """What moved since the last call; from now on it counts as collected."""
         flows = np.flatnonzero(self.packets[: self.count])
-        columns = (self.service, self.side, self.bytes, self.packets, self.first, self.last)
-        collected = Collected(flows, *(column[flows] for column in columns))
+        collected = Collected(
+            flows,
+            self.service[flows],
+            self.side[flows],
+            self.bytes[flows],
+            self.packets[flows],
+            self.first[flows],
+            self.last[flows],
+        )
         self.bytes[flows] = 0
         self.packets[flows] = 0
         self.first[flows] = _NEVER
@@ -148,7 +155,8 @@ class FlowTable:
         mixed ^= mixed >> np.uint64(32)
         mixed *= factors[1]
         mixed >>= self._shift
-        return mixed.view(np.int64)
+        places: Rows = mixed.view(np.int64)
+        return places
 
     def _locate(self, words: Words, six: Rows, tail: Words) -> Rows:
         places = self._hash(words, six, tail)

@@ -105,4 +105,3 @@ def _is_group(address: bytes) -> bool:
     if len(address) == 4:
         return address[0] >> 4 == 0xE or address == _LIMITED_BROADCAST
     return address[0] == 0xFF
-

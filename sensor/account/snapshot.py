@@ -74,7 +74,9 @@ class Destinations(Sequence[Destination]):
         rates, listed = _SILENT, _NO_SERVICES
         if not self._brief:
             rates = contacts.meter.rates(row, self._now)
-            listed = tuple(Service(protocol, port, services.totals.totals(at)) for protocol, port, at in services.of(row))
+            listed = tuple(
+                Service(protocol, port, services.totals.totals(at)) for protocol, port, at in services.of(row)
+            )
         return Destination(
             contact.client,
             address_text(contact.client_address),

@@ -1,0 +1,138 @@
+"""Where each hostile case of the project's catalogue is tested.
+
+The global oracle (tests/hostile/oracle.py): frames in are packets, frames without IP or undecodable; clients' bytes
+add up to the packets' IP bytes; nothing raises; tables keep to their caps; a healthy client beside the attack gets the
+same result, byte for byte.
+
+D1   tests/hostile/test_mutate.py::test_two_million_mutated_frames
+     tests/hostile/test_mutate.py::test_crafted_frames_where_the_shared_captures_are_not
+     tests/decode/test_headers_truth.py::test_mutated_real_frames_decode_as_the_reference_says
+D2   tests/hostile/test_mutate.py::test_every_capture_cut_at_every_byte
+D4   tests/hostile/cases.py::d4_names_that_never_end
+     tests/decode/test_dns.py::test_a_name_that_is_none_is_left_unnamed
+     tests/decode/test_dns.py::test_nothing_is_read_behind_a_name_without_an_end
+     tests/decode/test_dns.py::test_two_pointers_at_each_other
+     tests/decode/test_dns.py::test_a_chain_of_pointers
+     tests/decode/test_dns.py::test_the_root_is_no_name_for_an_address
+D5   tests/hostile/cases.py::d5_the_largest_answer
+     tests/decode/test_dns.py::test_the_largest_message_costs_little
+     tests/decode/test_messages.py::test_the_largest_answer_over_tcp_and_the_one_behind_it
+D6   tests/hostile/cases.py::d6_many_addresses_and_odd_lives
+     tests/decode/test_dns.py::test_4096_addresses_for_one_name
+     tests/decode/test_dns.py::test_ttl_is_clamped
+D7   tests/hostile/cases.py::d7_aliases_in_circles
+     tests/decode/test_dns.py::test_long_alias_chains_are_not_followed
+     tests/decode/test_dns.py::test_alias_loops_end
+D8   tests/hostile/cases.py::d8_next_to_nothing
+     tests/hostile/test_cases.py::test_messages_of_next_to_nothing_say_nothing
+     tests/decode/test_messages.py::test_noise_on_port_53
+D9   tests/hostile/cases.py::d9_hellos_in_pieces
+     tests/hostile/test_cases.py::test_hellos_in_pieces_are_named_by_their_first_bytes_and_nothing_is_kept
+     tests/hostile/test_cases.py::test_unfinished_hellos_are_given_up_when_they_are_idle
+     tests/decode/test_messages.py::test_a_hello_byte_by_byte
+     tests/decode/test_messages.py::test_pieces_in_any_order_with_repeats
+     tests/decode/test_messages.py::test_where_segments_overlap_the_first_bytes_win
+     tests/decode/test_messages.py::test_a_64_kb_hello_gives_its_name_if_it_comes_early
+     tests/decode/test_messages.py::test_a_flood_of_beginnings_is_bounded_and_hurts_nobody_else
+     tests/decode/test_streams.py::test_a_flood_of_owners_is_bounded
+D10  tests/hostile/cases.py::d10_names_that_bite
+     tests/hostile/test_cases.py::test_names_that_bite_come_out_as_plain_text
+     tests/decode/test_tls.py::test_odd_names_are_escaped
+     tests/decode/test_tls.py::test_protocols_are_escaped_and_capped
+D11  tests/hostile/cases.py::d11_quic_that_is_none
+     tests/hostile/test_cases.py::test_quic_that_is_none_and_leases_only_count_as_bytes
+D12  tests/hostile/cases.py::d12_fragments_and_chains
+     tests/hostile/test_cases.py::test_only_first_fragments_have_ports_and_nothing_is_put_together
+     tests/decode/test_network.py::test_fragments_have_ports_in_the_first_only
+     tests/decode/test_network.py::test_a_hundred_extension_headers_end_the_walk
+     tests/decode/test_network.py::test_an_authentication_header_of_length_zero_is_stepped_over
+     tests/decode/test_network.py::test_jumbograms_and_payload_lengths_of_zero
+D13  tests/hostile/cases.py::d13_wrapped_again_and_again
+     tests/hostile/test_cases.py::test_what_is_wrapped_too_deep_is_counted
+     tests/decode/test_link.py::test_stacked_vlan_tags_up_to_eight
+     tests/decode/test_link.py::test_qinq_and_pppoe_and_ipv6
+     tests/decode/test_tunnel.py::test_tunnels_in_tunnels_to_a_depth
+D14  tests/hostile/cases.py::d14_lengths_that_lie
+     tests/decode/test_network.py::test_headers_that_cannot_be
+D15  tests/capture/files/test_pcapng.py::test_a_block_that_cannot_be
+     tests/capture/files/test_pcapng.py::test_an_interface_with_silly_options_is_read
+     tests/capture/files/test_pcapng.py::test_sections_may_change_the_byte_order_and_begin_their_interfaces_anew
+     tests/capture/files/test_pcap.py::test_a_record_that_cannot_be_ends_the_file
+     tests/capture/files/test_captures.py::test_hostile_files_take_no_longer_than_their_size
+D16  tests/capture/files/test_captures.py::test_what_unpacks_to_a_thousand_times_its_size_takes_no_more_memory
+D17  tests/hostile/cases.py::d17_tcp_out_of_order
+     tests/hostile/test_cases.py::test_bytes_do_not_depend_on_what_tcp_says
+D18  tests/hostile/test_floods.py::test_super_frames_whose_length_field_is_zero
+     tests/decode/test_super_frames.py::test_a_super_frame_counts_what_crossed_the_wire
+D19  tests/hostile/cases.py::d19_leases_with_teeth
+     tests/hostile/test_cases.py::test_quic_that_is_none_and_leases_only_count_as_bytes
+D20  tests/decode/test_headers_truth.py::test_every_flow_row_equals_the_truth
+D21  tests/decode/test_headers.py::test_no_bytes_on_any_link_raise
+     tests/decode/test_dns.py::test_any_bytes_are_decoded_or_counted
+     tests/decode/test_tls.py::test_any_bytes
+     tests/decode/test_tunnel.py::test_any_bytes
+     tests/decode/test_messages.py::test_any_segments
+     tests/capture/files/test_captures.py::test_any_bytes_give_frames_or_one_line
+     tests/capture/files/test_interfaces.py::test_any_bytes_are_an_interface_or_none
+D22  tests/hostile/test_batches.py::test_captures_in_batches_of_any_size
+     tests/hostile/test_batches.py::test_crafted_seconds_in_batches_of_any_size
+M1   tests/hostile/test_tables.py::test_a_million_destinations_of_one_client
+     tests/hostile/test_tables.py::test_a_flood_hides_no_upload_that_outlives_it
+     tests/hostile/test_floods.py::test_a_flood_is_counted_bounded_and_hurts_nobody_else
+M2   tests/hostile/test_tables.py::test_a_hundred_thousand_macs
+     tests/hostile/test_floods.py::test_a_flood_is_counted_bounded_and_hurts_nobody_else
+M3   tests/hostile/test_tables.py::test_a_port_scan
+     tests/account/test_ledger.py::test_a_port_scan_does_not_grow_the_services_of_a_contact
+M4   tests/hostile/test_tables.py::test_names_without_end
+     tests/hostile/test_floods.py::test_a_flood_is_counted_bounded_and_hurts_nobody_else
+M7   tests/hostile/test_tables.py::test_addresses_that_were_chosen_to_collide_cost_what_random_ones_cost
+M8   tests/hostile/test_tables.py::test_quiet_flows_cost_nothing_while_they_are_quiet
+M13  tests/hostile/test_floods.py::test_a_large_house_fits
+T4   tests/hostile/test_tables.py::test_frames_from_1970_and_2106_move_no_clock
+     tests/hostile/test_floods.py::test_frames_from_1970_and_2106_move_no_clock
+     tests/account/test_timeline.py::test_single_frames_in_1970_and_2106_are_clamped_and_counted
+
+QUIC and DHCP have no decoder yet: D11 and D19 see to it that their frames count as bytes and say nothing.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.cases import CASES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WANTED = {f"D{number}" for number in (1, 2, *range(4, 23))} | {f"M{number}" for number in (1, 2, 3, 4, 7, 8, 13)} | {"T4"}
+
+
+def catalogue() -> dict[str, list[str]]:
+    """Case -> tests, as the table above says."""
+    found: dict[str, list[str]] = defaultdict(list)
+    case = ""
+    for line in (__doc__ or "").splitlines():
+        entry = re.fullmatch(r"([DMT]\d+)? +(tests/\S+::\w+)", line)
+        if entry:
+            case = entry[1] or case
+            found[case].append(entry[2])
+    return found
+
+
+def test_every_case_is_tested() -> None:
+    assert set(catalogue()) == WANTED
+
+
+@pytest.mark.parametrize("case", sorted(WANTED))
+def test_the_tests_that_are_named_exist(case: str) -> None:
+    for test in catalogue()[case]:
+        path, _, name = test.partition("::")
+        functions = [node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)]
+        assert name in functions, f"{case}: {test}"
+
+
+def test_every_crafted_case_is_run_and_named() -> None:
+    named = {test.partition("::")[2] for tests in catalogue().values() for test in tests if "/cases.py::" in test}
+    assert named == {case.__name__ for case in CASES}
