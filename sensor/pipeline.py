@@ -127,7 +127,7 @@ class Pipeline:
 
     def _spans(self, seconds: NDArray[np.int64]) -> Iterator[slice]:
         """Cuts where seconds end, and closes those; no span is longer than SPAN."""
-        borders = np.flatnonzero(np.diff(seconds)) + 1 if len(seconds) and seconds[0] != seconds[-1] else ()
+        borders = np.flatnonzero(np.diff(seconds)) + 1
         start = 0
         for stop in (*(int(border) for border in borders), len(seconds)):
             if start < stop:

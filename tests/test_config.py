@@ -41,7 +41,7 @@ def test_an_empty_file_runs() -> None:
     assert (empty.state_dir, empty.capture.ring, empty.capture.poll) == (
         Path("/var/lib/idlewire"),
         8 * 2**20,
-        50_000_000,
+        100_000_000,
     )
     assert [(chosen.name, chosen.plugin) for chosen in empty.detect.detectors] == [
         ("watchlist", Watchlist),

@@ -143,7 +143,7 @@ def _cells(destination: Destination) -> tuple[str, ...]:
 
 
 HEAD = ("destination", "address", "country", "owner", "sent", "received")
-_FLEXIBLE = (0, 3, 1)
+_FLEXIBLE = (3, 0, 1)
 """Columns that give room, in this order."""
 _LEAST = 12
 

@@ -99,7 +99,8 @@ def crafted() -> dict[int, list[bytes]]:
     name = answer("www.example.com", bytes([52, 1, 2, 3]), bytes.fromhex("2a001450" + "00" * 11 + "09"))
     greeting = hello(b"www.example.com", padding=300)
     transports = [
-        TCP(flags="S"), TCP(flags="SA"), TCP(dport=443) / greeting, TCP(sport=53) / (len(name).to_bytes(2, "big") + name),
+        TCP(flags="S"), TCP(flags="SA"), TCP(dport=443) / greeting,
+        TCP(sport=53) / (len(name).to_bytes(2, "big") + name),
         UDP(sport=53) / name, UDP(dport=443) / bytes(100), ICMP(), GRE() / IP() / UDP(sport=53) / name,
         UDP(dport=4789) / VXLAN() / ether / IP() / TCP(dport=443) / greeting,
     ]  # fmt: skip

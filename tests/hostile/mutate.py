@@ -52,6 +52,15 @@ Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 
 
+@dataclass
+class Heap:
+    """Frames that are damaged where they lie: as in a corpus."""
+
+    frames: Bytes
+    captured: Rows
+    length: Rows
+
+
 class Finding(Exception):
     """The oracle was wrong: what was raised, by which batch, and how to see it again."""
 
@@ -113,12 +122,13 @@ def mutated(sources: list[Corpus], seed: int, number: int) -> FrameBatch:
     size = min(BATCH, max(64, 16 * len(source)))
     inner = number % 3 == 1 and len(source.speaking) > 0
     rows = rng.choice(source.speaking, size) if inner else rng.integers(0, len(source), size)
-    frames, captured, length = source.frames[rows], source.captured[rows], source.length[rows]
+    heap = Heap(source.frames[rows], source.captured[rows], source.length[rows])
     for mutate, share in _MUTATIONS:
         some = rng.permutation(size)[: int(size * share)]
-        mutate(rng, frames, captured, length, some, BEHIND_IP if inner else 0)
-    offset = np.arange(size, dtype=np.int64) * frames.shape[1]
-    batch = FrameBatch(frames.reshape(-1), offset, captured, length, _times(rng, size, number), source.link)
+        mutate(rng, heap, some, BEHIND_IP if inner else 0)
+    buffer, offset = heap.frames.reshape(-1), np.arange(size, dtype=np.int64) * heap.frames.shape[1]
+    times = _times(rng, size, number)
+    batch = FrameBatch(buffer, offset, heap.captured, heap.length, times, source.link)
     if rng.random() < LIVE:
         batch.direction = rng.integers(1, 6, size).astype(np.uint8)
         batch.vlan = (rng.integers(0, 4095, size) * (rng.random(size) < 0.2)).astype(np.uint16)
@@ -155,59 +165,59 @@ def _times(rng: Rng, size: int, number: int) -> NDArray[np.int64]:
     return times
 
 
-def _flip(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _flip(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     """One to six bytes of each row, half of them near its start, where headers are."""
     at = np.repeat(rows, rng.integers(1, 7, len(rows)))
-    left = np.maximum(captured[at] - begin, 1)
+    left = np.maximum(heap.captured[at] - begin, 1)
     reach = np.where(rng.random(len(at)) < 0.5, np.minimum(left, 80), left)
     place = begin + (rng.random(len(at)) * reach).astype(np.int64)
     bit = np.left_shift(1, rng.integers(0, 8, len(at))).astype(np.uint8)
-    values = (rng.integers(0, 256, len(at), np.uint8), frames[at, place] ^ bit, rng.choice(EDGES, len(at)))
-    frames[at, place] = np.choose(rng.integers(0, 3, len(at)), values)
+    values = (rng.integers(0, 256, len(at), np.uint8), heap.frames[at, place] ^ bit, rng.choice(EDGES, len(at)))
+    heap.frames[at, place] = np.choose(rng.integers(0, 3, len(at)), values)
 
 
-def _cut(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _cut(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     """The end is missing: in half of the rows on the wire, too."""
-    captured[rows] = (rng.random(len(rows)) * (captured[rows] + 1)).astype(np.int64)
+    heap.captured[rows] = (rng.random(len(rows)) * (heap.captured[rows] + 1)).astype(np.int64)
     wire = rows[: len(rows) // 2]
-    length[wire] = captured[wire]
+    heap.length[wire] = heap.captured[wire]
 
 
-def _insert(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _insert(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     for group in np.array_split(rows, 16):
         count, place = int(rng.integers(1, 65)), _place(rng, begin)
-        frames[group, place + count :] = frames[group, place:-count]
-        frames[group, place : place + count] = rng.integers(0, 256, (len(group), count), np.uint8)
-        captured[group] = np.minimum(captured[group] + count, WIDTH)
-        length[group] += count
+        heap.frames[group, place + count :] = heap.frames[group, place:-count]
+        heap.frames[group, place : place + count] = rng.integers(0, 256, (len(group), count), np.uint8)
+        heap.captured[group] = np.minimum(heap.captured[group] + count, WIDTH)
+        heap.length[group] += count
 
 
-def _delete(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _delete(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     for group in np.array_split(rows, 16):
         count, place = int(rng.integers(1, 65)), _place(rng, begin)
-        frames[group, place:-count] = frames[group, place + count :]
-        captured[group] = np.maximum(captured[group] - count, 0)
-        length[group] = np.maximum(length[group] - count, captured[group])
+        heap.frames[group, place:-count] = heap.frames[group, place + count :]
+        heap.captured[group] = np.maximum(heap.captured[group] - count, 0)
+        heap.length[group] = np.maximum(heap.length[group] - count, heap.captured[group])
 
 
-def _splice(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _splice(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     """The start of one frame, the rest of another."""
     for group in np.array_split(rows, 16):
-        place, other = _place(rng, begin), rng.integers(0, len(captured), len(group))
-        frames[group, place:] = frames[other, place:]
-        captured[group] = np.maximum(captured[other], np.minimum(captured[group], place))
-        length[group] = np.maximum(length[other], captured[group])
+        place, other = _place(rng, begin), rng.integers(0, len(heap.captured), len(group))
+        heap.frames[group, place:] = heap.frames[other, place:]
+        heap.captured[group] = np.maximum(heap.captured[other], np.minimum(heap.captured[group], place))
+        heap.length[group] = np.maximum(heap.length[other], heap.captured[group])
 
 
-def _repeat(rng: Rng, frames: Bytes, captured: Rows, length: Rows, rows: Rows, begin: int) -> None:
+def _repeat(rng: Rng, heap: Heap, rows: Rows, begin: int) -> None:
     """A piece comes two to seven times: tags, options and records without end."""
     for group in np.array_split(rows, 16):
         size, times, place = int(rng.integers(1, 41)), int(rng.integers(1, 7)), _place(rng, begin)
-        piece = np.tile(frames[group, place : place + size], times)
-        frames[group, place + size * (times + 1) :] = frames[group, place + size : -size * times]
-        frames[group, place + size : place + size * (times + 1)] = piece
-        captured[group] = np.minimum(captured[group] + size * times, WIDTH)
-        length[group] += size * times
+        piece = np.tile(heap.frames[group, place : place + size], times)
+        heap.frames[group, place + size * (times + 1) :] = heap.frames[group, place + size : -size * times]
+        heap.frames[group, place + size : place + size * (times + 1)] = piece
+        heap.captured[group] = np.minimum(heap.captured[group] + size * times, WIDTH)
+        heap.length[group] += size * times
 
 
 def _place(rng: Rng, begin: int) -> int:
