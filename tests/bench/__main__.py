@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Budgets of DESIGN.md section 6.")
     parser.add_argument("--only", action="append", choices=BLOCKS, help="run only this block (repeatable)")
     parser.add_argument("--skip", action="append", choices=BLOCKS, default=[], help="leave out this block (repeatable)")
-    parser.add_argument("--packets", type=int, default=2_000_000, help="size of the capture file")
+    parser.add_argument("--packets", type=int, default=5_000_000, help="size of the capture file")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs per tool")
     parser.add_argument("--folder", type=Path, default=BUILD, help="where files are kept")
     options = parser.parse_args()

@@ -43,8 +43,8 @@ def d4_names_that_never_end() -> Frames:
     chain = b"".join(pack(">H", 0xC000 | len(head) + 2 * (at + 1)) for at in range(127)) + b"\0"
     owners = [
         pack(">H", here), pack(">HH", here + 2, here), b"\xff\xff", pack(">H", here + 40), chain,
-        b"\x3fa" * 128 + b"\0", b"\x40" + b"a" * 64 + b"\0", b"\0", b"\x05ab", bytes([63]) + b"x" * 63 + bytes([63]) + b"y" * 63,
-        b"\x80", b"\xc0",
+        b"\x3fa" * 128 + b"\0", b"\x40" + b"a" * 64 + b"\0", b"\0", b"\x05ab",
+        bytes([63]) + b"x" * 63 + bytes([63]) + b"y" * 63, b"\x80", b"\xc0",
     ]  # fmt: skip
     return [back(17, udp(53, 9, head + owner + tail)) for owner in owners for tail in (record, b"", record[:7])]
 
@@ -123,8 +123,8 @@ def d10_names_that_bite() -> Frames:
     names = [
         b"a\0b.example", b"\xff\xfe\x80.example", b"dot.example.", b"x" * 255, b"192.168.2.1", b"xn--" + b"9" * 59,
         b"<script>alert(1)</script>", b"\"'><svg onload=x>", b"{{7*7}}", b"\x1b[31mred\x1b]8;;http://x\x07",
-        b"a\r\nSet-Cookie: b", "\u202eevil\u2028".encode(), b"=cmd|' /C calc'!A0", b"@everyone <!channel>", b"\\", b"", b".",
-        b"..", b"a" * 63 + b".b",
+        b"a\r\nSet-Cookie: b", "\u202eevil\u2028".encode(), b"=cmd|' /C calc'!A0", b"@everyone <!channel>", b"\\",
+        b"", b".", b"..", b"a" * 63 + b".b",
     ]  # fmt: skip
     frames = [out(6, tcp(3000 + at, 443, hello(name))) for at, name in enumerate(names)]
     frames += [out(6, tcp(3100, 443, hello(b"fine.example", alpn=alpn))) for alpn in (b"", b"\x80\xff", b"x" * 255)]
