@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor.account.classify import Classifier
-from sensor.account.flows import SPAN, FlowTable
+from sensor.account.flows import SPAN, UNKNOWN, FlowTable
 from sensor.account.ledger import UNSETTLED, Ledger, Limits
 from sensor.account.locality import Local
 from sensor.account.timeline import Timeline
@@ -94,6 +94,8 @@ class Pipeline:
         self._names = names
         self._on_alert = on_alert
         self._second: int | None = None
+        self._provisional: list[int] = []
+        """Flows that the account had no room for in this second."""
 
     @property
     def now(self) -> int:
@@ -146,7 +148,7 @@ class Pipeline:
 
     def _count(self, batch: FrameBatch, packets: Packets, span: slice, times: NDArray[np.int64]) -> None:
         if self.flows.full:
-            self.ledger.post(self.flows.collect())
+            self._post()
             self.flows.expire()
         flows = self.flows.add(packets, span, times)
         new = self.flows.unclassified(flows)
@@ -158,8 +160,10 @@ class Pipeline:
     def _classify(
         self, packets: Packets, new: NDArray[np.int64], flows: NDArray[np.int64], times: NDArray[np.int64]
     ) -> None:
-        for flow, (service, sent) in zip(flows.tolist(), self.classifier.classify(packets, new, times), strict=True):
-            self.flows.service[flow], self.flows.side[flow] = service, sent
+        for flow, owner in zip(flows.tolist(), self.classifier.classify(packets, new, times), strict=True):
+            self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
+            if not owner.lasting:
+                self._provisional.append(flow)
         if len(self.ledger.opened) >= MAX_UNSETTLED:
             self._settle()
 
@@ -203,7 +207,7 @@ class Pipeline:
         if self.ledger.overflow:
             self._deliver(self.engine.crowded(now, self.ledger.limits.clients))
         if self.ledger.forgotten:
-            self.ledger.post(self.flows.collect())
+            self._post()
             self.flows.disown(self.ledger.services.retired())
             for row in self.ledger.forgotten:
                 self.engine.forgotten(row)
@@ -219,10 +223,16 @@ class Pipeline:
         if self._second is None:
             return
         self._settle()
-        self.ledger.post(self.flows.collect())
+        self._post()
         activity = self.ledger.close((self._second + 1) * SECOND)
         if len(activity.rows):
             self._deliver(self.engine.second(activity, self.counts.frames, self.counts.dropped))
+
+    def _post(self) -> None:
+        """What flows moved goes to the ledger; those that it had no room for are asked about again."""
+        self.ledger.post(self.flows.collect())
+        self.flows.service[self._provisional] = UNKNOWN
+        self._provisional.clear()
 
     def _tick(self, now: int) -> None:
         for heard in self.messages.expire(now):

@@ -1,5 +1,7 @@
 """Whose a new flow is: the service row that its bytes count for."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,14 +22,24 @@ _FAMILY, _FAMILY_TO = np.uint64(0xFF00), np.uint64(48)
 _WIDTH = 48
 
 
+class Owner(NamedTuple):
+    """Whose a flow is."""
+
+    service: int
+    sent: bool
+    """Its bytes count as sent."""
+    lasting: bool
+    """False: there was no room to look; once the second is over the flow should be asked about again."""
+
+
 class Classifier:
     """Finds service rows for flows; between two ends that it has seen, the answer stays the same."""
 
     def __init__(self, ledger: Ledger, local: Local) -> None:
         self._ledger = ledger
         self._locality = Locality(local)
-        self._paths: dict[bytes, tuple[int, bool]] = {}
-        """MACs and addresses of both ends, as `_paths_of` packs them -> (contact, whether the source is the client)."""
+        self._paths: dict[bytes, tuple[int, bool, bool]] = {}
+        """MACs and addresses of both ends, as `_paths_of` packs them -> (contact, whether the source is the client, True)."""
         self._evictions = 0
 
     def replace(self, local: Local) -> None:
@@ -35,14 +47,14 @@ class Classifier:
         self._locality.replace(local)
         self._paths.clear()
 
-    def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[tuple[int, bool]]:
-        """(service row, whether its bytes count as sent) of the flow that each packet in `new` opened, in order.
+    def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
+        """Whose the flow is that each packet in `new` opened, in order.
 
         All times lie within one second. Between the MACs of a client that opened as many contacts in it as it may,
         what is unknown counts for that client's `other` without a closer look: a flood must stay cheap.
         """
-        found: list[tuple[int, bool]] = []
-        flooded: dict[bytes, tuple[int, bool]] = {}
+        found: list[Owner] = []
+        flooded: dict[bytes, Owner] = {}
         for begin in range(0, len(new), CHUNK):
             part = slice(begin, begin + CHUNK)
             found += self._classify(packets, new[part], times[part], flooded)
@@ -53,15 +65,15 @@ class Classifier:
         packets: Packets,
         new: NDArray[np.int64],
         times: NDArray[np.int64],
-        flooded: dict[bytes, tuple[int, bool]],
-    ) -> list[tuple[int, bool]]:
+        flooded: dict[bytes, Owner],
+    ) -> list[Owner]:
         words = packets.words[:, new]
         paths = _paths_of(packets, new)
         unknown = [at for at, path in enumerate(paths) if path not in self._paths and path[:16] not in flooded]
         keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True))
         source_ports, destination_ports = _ports(words[0]), _ports(words[1])
         protocols = (words[3] & np.uint64(0xFF)).tolist()
-        services, found = self._ledger.services, []
+        services, found = self._ledger.services, list[Owner]()
         for at, path in enumerate(paths):
             if self._ledger.evictions != self._evictions:
                 self._evictions = self._ledger.evictions
@@ -78,22 +90,22 @@ class Classifier:
                 refused = self._ledger.stats.refused_contacts
                 known = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
                 if self._ledger.stats.refused_contacts != refused:
-                    flooded[path[:16]] = services.row(known[0], 0, 0), known[1]
-            contact, sent = known
+                    flooded[path[:16]] = Owner(services.row(known[0], 0, 0), known[1], lasting=False)
+            contact, sent, lasting = known
             port = destination_ports[at] if sent else source_ports[at]
-            found.append((services.row(contact, protocols[at], port), sent))
+            found.append(Owner(services.row(contact, protocols[at], port), sent, lasting))
         return found
 
-    def _find(self, path: bytes, key: FlowKey, flags: int, time: int) -> tuple[int, bool]:
+    def _find(self, path: bytes, key: FlowKey, flags: int, time: int) -> tuple[int, bool, bool]:
         ends = self._locality.ends(key, flags)
         contact, lasting = self._ledger.assign(ends, time)
         if lasting:
             if len(self._paths) >= MAX_PATHS:
                 self._paths.clear()
-            self._paths[path] = contact, ends.sent
+            self._paths[path] = contact, ends.sent, True
             if ends.remote is not None:
-                self._paths[_turned(path, len(key.source))] = contact, not ends.sent
-        return contact, ends.sent
+                self._paths[_turned(path, len(key.source))] = contact, not ends.sent, True
+        return contact, ends.sent, lasting
 
 
 def _paths_of(packets: Packets, indices: NDArray[np.int64]) -> list[bytes]:

@@ -191,13 +191,15 @@ class Ledger:
         second, count = self._fresh_clients
         if time // SECOND != second:
             second, count = time // SECOND, 0
-        if len(self.clients) > self.limits.clients:
+        if count < MAX_NEW_CLIENTS and len(self.clients) > self.limits.clients:
             self.overflow = True
-            self._evict_clients(time)
-        if count >= MAX_NEW_CLIENTS or len(self.clients) > self.limits.clients:
+            if not self._evict_clients(time):
+                # Looking again in this second would find nothing again, at the cost of a pass each time.
+                count = MAX_NEW_CLIENTS
+        self._fresh_clients = (second, count + 1)
+        if count >= MAX_NEW_CLIENTS:
             self.overflow = True
             return False
-        self._fresh_clients = (second, count + 1)
         return True
 
     def _add_client(self, key: bytes, mac: bytes | None, time: int | None, identity: str) -> ClientRow:
@@ -213,7 +215,7 @@ class Ledger:
         self._by_id[identity] = client
         return client
 
-    def _evict_clients(self, time: int) -> None:
+    def _evict_clients(self, time: int) -> int:
         """The coldest of the clients that nothing ever answered, and of those that were quiet for long."""
         last = self.client_totals.last_seen
         candidates = [
@@ -222,8 +224,10 @@ class Ledger:
             if client is not self._other and (time - int(last[client.row]) > KNOWN_FOR or not self._answered(client))
         ]
         candidates.sort(key=lambda client: int(last[client.row]))
-        for client in candidates[: max(1, self.limits.clients // EVICTED_AT_ONCE)]:
+        chosen = candidates[: max(1, self.limits.clients // EVICTED_AT_ONCE)]
+        for client in chosen:
             self._evict_client(client)
+        return len(chosen)
 
     def _answered(self, client: ClientRow) -> bool:
         received = self.contacts.totals.received_packets

@@ -45,7 +45,8 @@ class Case:
         packets = HeaderDecoder().decode(batch([(0, frame) for frame in frames]))
         new = np.arange(len(packets))
         times = np.full(len(packets), at)
-        return [(*self.service(row), sent) for row, sent in self.classifier.classify(packets, new, times)]
+        owners = self.classifier.classify(packets, new, times)
+        return [(*self.service(owner.service), owner.sent) for owner in owners]
 
     def service(self, row: int) -> tuple[str, int, int]:
         row = int(self.ledger.services.current(np.array([row]))[0])
