@@ -39,7 +39,7 @@ class Classifier:
         self._ledger = ledger
         self._locality = Locality(local)
         self._paths: dict[bytes, tuple[int, bool, bool]] = {}
-        """MACs and addresses of both ends, as `_paths_of` packs them -> (contact, whether the source is the client, True)."""
+        """Both ends, as `_paths_of` packs them -> (contact, whether the source is the client, True: that lasts)."""
         self._evictions = 0
 
     def replace(self, local: Local) -> None:
