@@ -10,6 +10,7 @@ from typing import Literal
 from sensor import __version__
 from sensor.account.locality import Local
 from sensor.capture import privileges
+from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveCapture, LiveSettings
 from sensor.config import Config
 from sensor.deliver.delivery import Delivery
@@ -24,8 +25,8 @@ from sensor.model.alert import Alert
 IDLE = 0.25
 """Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
 
-BEHIND = 200_000_000
-"""ns that the clock is read late, so that frames still in the ring find their second open."""
+BEHIND = 100_000_000
+"""ns, besides the time between two polls, that the clock is read late: frames still in the ring find their second open."""
 
 _PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
@@ -109,22 +110,28 @@ class App:
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
 
+    def _take_over(self, local: LocalNetworks) -> None:
+        prefixes = (*self.house.configured_local, *local.prefixes)
+        self.house.pipeline.relocate(Local(prefixes, frozenset(local.addresses)))
+        _log.info("local: %s", ", ".join(prefixes) or "private addresses only")
+
     async def _capture(self) -> None:
         pipeline = self.house.pipeline
+        if self.capture.local is not None:
+            # What waits in the ring was sent before the first answer of `networks`.
+            self._take_over(self.capture.local)
         async for batch in self.capture.batches():
             pipeline.counts.dropped = self.capture.statistics.dropped
             pipeline.feed(batch)
 
     async def _tick(self) -> None:
         while True:
-            self.house.pipeline.advance(time.time_ns() - BEHIND)
+            self.house.pipeline.advance(time.time_ns() - BEHIND - self.config.capture.poll)
             await asyncio.sleep(IDLE)
 
     async def _follow_networks(self) -> None:
         async for local in self.capture.networks():
-            prefixes = (*self.house.configured_local, *local.prefixes)
-            self.house.pipeline.classifier.replace(Local(prefixes, frozenset(local.addresses)))
-            _log.info("local: %s", ", ".join(prefixes) or "private addresses only")
+            self._take_over(local)
 
     async def _end_capture(self) -> None:
         for batch in self.capture.rest():

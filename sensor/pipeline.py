@@ -33,6 +33,12 @@ from sensor.model.packets import Packets
 MAX_UNSETTLED = 4096
 """New contacts that wait for the end of the second to get their names and place."""
 
+WORTH_A_LOOK = 2
+"""Packets within one second that make a flow without room worth another look; decoys of a flood have one."""
+
+MAX_RECONSIDERED = 500
+"""Flows that get such a look at the end of a second."""
+
 MAX_NAMES_SEEN = 10_000
 """Server names of TLS hellos that are remembered for the report."""
 
@@ -47,11 +53,23 @@ class Places(Protocol):
 class Names(Protocol):
     """What each client itself called an address."""
 
-    def learn(self, client: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None = None) -> None:
+    def learn(
+        self,
+        client: bytes,
+        address: bytes,
+        names: Sequence[Name],
+        now: int,
+        ttl: int | None = None,
+        *,
+        known: bool = True,
+    ) -> None:
         """The client heard these names for the address."""
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         """Best first."""
+
+    def forget(self, client: bytes) -> None:
+        """The client is not known any more."""
 
 
 @dataclass(slots=True)
@@ -121,6 +139,13 @@ class Pipeline:
             self._second = second
             self._tick(second * SECOND)
 
+    def relocate(self, local: Local) -> None:
+        """From now on something else is local: running flows are asked anew whose they are."""
+        self._settle()
+        self._post()
+        self.classifier.replace(local)
+        self.flows.forget_owners()
+
     def finish(self) -> None:
         """No frame will follow: what waits for more is judged as it is, the running second is closed."""
         for heard in self.messages.flush():
@@ -148,11 +173,14 @@ class Pipeline:
 
     def _count(self, batch: FrameBatch, packets: Packets, span: slice, times: NDArray[np.int64]) -> None:
         if self.flows.full:
+            self._settle()
             self._post()
             self.flows.expire()
         flows = self.flows.add(packets, span, times)
         new = self.flows.unclassified(flows)
         if len(new):
+            if self.ledger.crowded:
+                self.ledger.post(self.flows.collect())  # so that it is known which contacts are quiet
             self._classify(packets, new + span.start, flows[new], times[new])
         for heard in listen(self.messages, self.flows, batch, packets, span, flows, times):
             self._learn(heard)
@@ -185,7 +213,7 @@ class Pipeline:
     def _call(self, client: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None) -> None:
         if not names:
             return
-        self._names.learn(client, address, names, now, ttl)
+        self._names.learn(client, address, names, now, ttl, known=client in self.ledger.clients)
         for contact in self.ledger.find(client, address):
             known = self._names.lookup(client, address, now)
             if known != contact.names:
@@ -206,11 +234,14 @@ class Pipeline:
             self.engine.learned(contact, now)
         if self.ledger.overflow:
             self._deliver(self.engine.crowded(now, self.ledger.limits.clients))
-        if self.ledger.forgotten:
+        retired = self.ledger.services.retired()
+        if len(retired):
             self._post()
-            self.flows.disown(self.ledger.services.retired())
-            for row in self.ledger.forgotten:
-                self.engine.forgotten(row)
+            self.flows.disown(retired)
+        for row in self.ledger.forgotten:
+            self.engine.forgotten(row)
+        for client in self.ledger.gone:
+            self._names.forget(client)
         self.ledger.release()
 
     def _names_of(self, contact: Contact, now: int) -> list[Name]:
@@ -222,11 +253,23 @@ class Pipeline:
         """Ends the running second."""
         if self._second is None:
             return
+        self._reconsider()
         self._settle()
         self._post()
         activity = self.ledger.close((self._second + 1) * SECOND)
         if len(activity.rows):
             self._deliver(self.engine.second(activity, self.counts.frames, self.counts.dropped))
+
+    def _reconsider(self) -> None:
+        """Of the flows that there was no room for, those that moved most in this second get it after all."""
+        flows = np.unique(np.array(self._provisional, np.int64))
+        flows = flows[self.flows.packets[flows] >= WORTH_A_LOOK]
+        flows = flows[np.argsort(-self.flows.bytes[flows], kind="stable")[:MAX_RECONSIDERED]]
+        now = ((self._second or 0) + 1) * SECOND - 1
+        for flow, key in zip(flows.tolist(), self.flows.keys(flows), strict=True):
+            owner = self.classifier.reconsider(key, now)
+            if owner is not None:
+                self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
 
     def _post(self) -> None:
         """What flows moved goes to the ledger; those that it had no room for are asked about again."""

@@ -35,12 +35,24 @@ class Heard:
         self.answers: set[tuple[str, str, str]] = set()
         """(client MAC or address, address, name)."""
 
-    def learn(self, client: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None = None) -> None:
+    def learn(
+        self,
+        client: bytes,
+        address: bytes,
+        names: Sequence[Name],
+        now: int,
+        ttl: int | None = None,
+        *,
+        known: bool = True,
+    ) -> None:
         who = mac_text(client) if len(client) == 6 else address_text(client)
         self.answers.update((who, address_text(address), name.name) for name in names)
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         return []
+
+    def forget(self, client: bytes) -> None:
+        pass
 
 
 @dataclass

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sensor.account.ledger import Ledger
 from sensor.account.locality import Local, Locality
+from sensor.base.times import SECOND
 from sensor.model.flow import FlowKey
 from sensor.model.packets import Packets
 
@@ -38,14 +39,18 @@ class Classifier:
     def __init__(self, ledger: Ledger, local: Local) -> None:
         self._ledger = ledger
         self._locality = Locality(local)
-        self._paths: dict[bytes, tuple[int, bool, bool]] = {}
-        """Both ends, as `_paths_of` packs them -> (contact, whether the source is the client, True: that lasts)."""
+        self._paths: dict[bytes, tuple[int, bool]] = {}
+        """Both ends, as `_paths_of` packs them -> (contact, whether the source is the client)."""
+        self._flooded: dict[bytes, Owner] = {}
+        """MACs of both ends -> where flows between them go in this second, because their client opened too many."""
+        self._second = 0
         self._evictions = 0
 
     def replace(self, local: Local) -> None:
-        """From now on something else is local; flows keep what they were classified as."""
+        """From now on something else is local; the caller has flows classified again."""
         self._locality.replace(local)
         self._paths.clear()
+        self._flooded.clear()
 
     def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
         """Whose the flow is that each packet in `new` opened, in order.
@@ -53,22 +58,29 @@ class Classifier:
         All times lie within one second. Between the MACs of a client that opened as many contacts in it as it may,
         what is unknown counts for that client's `other` without a closer look: a flood must stay cheap.
         """
+        second = int(times[0]) // SECOND if len(times) else 0
+        if second != self._second:
+            self._second = second
+            self._flooded.clear()
         found: list[Owner] = []
-        flooded: dict[bytes, Owner] = {}
         for begin in range(0, len(new), CHUNK):
             part = slice(begin, begin + CHUNK)
-            found += self._classify(packets, new[part], times[part], flooded)
+            found += self._classify(packets, new[part], times[part])
         return found
 
-    def _classify(
-        self,
-        packets: Packets,
-        new: NDArray[np.int64],
-        times: NDArray[np.int64],
-        flooded: dict[bytes, Owner],
-    ) -> list[Owner]:
+    def reconsider(self, key: FlowKey, time: int) -> Owner | None:
+        """Whose a flow is that there was no room for, out of a second budget; None: there is no room in that either."""
+        ends = self._locality.ends(key, 0)
+        contact, lasting = self._ledger.assign(ends, time, again=True)
+        if not lasting:
+            return None
+        port = key.destination_port if ends.sent else key.source_port
+        return Owner(self._ledger.services.row(contact, key.protocol, port), ends.sent, lasting=True)
+
+    def _classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
         words = packets.words[:, new]
         paths = _paths_of(packets, new)
+        flooded = self._flooded
         unknown = [at for at, path in enumerate(paths) if path not in self._paths and path[:16] not in flooded]
         keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True))
         source_ports, destination_ports = _ports(words[0]), _ports(words[1])
@@ -79,8 +91,10 @@ class Classifier:
                 self._evictions = self._ledger.evictions
                 self._paths.clear()
                 flooded.clear()
-            known = self._paths.get(path)
-            if known is None:
+            known, lasting = self._paths.get(path), True
+            if known is not None:
+                contact, sent = known
+            else:
                 bulk = flooded.get(path[:16])
                 if bulk is not None:
                     self._ledger.stats.refused_contacts += 1
@@ -88,10 +102,9 @@ class Classifier:
                     continue
                 key = keys.get(at) or packets.key(int(new[at]))
                 refused = self._ledger.stats.refused_contacts
-                known = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
-                if self._ledger.stats.refused_contacts != refused:
-                    flooded[path[:16]] = Owner(services.row(known[0], 0, 0), known[1], lasting=False)
-            contact, sent, lasting = known
+                contact, sent, lasting = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
+                if self._ledger.stats.refused_contacts != refused and None not in key[:2]:
+                    flooded[path[:16]] = Owner(services.row(contact, 0, 0), sent, lasting=False)
             port = destination_ports[at] if sent else source_ports[at]
             found.append(Owner(services.row(contact, protocols[at], port), sent, lasting))
         return found
@@ -102,9 +115,9 @@ class Classifier:
         if lasting:
             if len(self._paths) >= MAX_PATHS:
                 self._paths.clear()
-            self._paths[path] = contact, ends.sent, True
+            self._paths[path] = contact, ends.sent
             if ends.remote is not None:
-                self._paths[_turned(path, len(key.source))] = contact, not ends.sent, True
+                self._paths[_turned(path, len(key.source))] = contact, not ends.sent
         return contact, ends.sent, lasting
 
 

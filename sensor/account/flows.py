@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sensor.model.flow import FlowKey, unpack
 from sensor.model.packets import ACK, SYN, Packets
 
 MAX_FLOWS = 65_536
@@ -101,8 +102,8 @@ class FlowTable:
         return firsts(flows, unknown)
 
     def collect(self) -> Collected:
-        """What moved since the last call; from now on it counts as collected."""
-        flows = np.flatnonzero(self.packets[: self.count])
+        """What classified flows moved since the last call; from now on it counts as collected."""
+        flows = np.flatnonzero(self.packets[: self.count] * (self.service[: self.count] != UNKNOWN))
         collected = Collected(
             flows,
             self.service[flows],
@@ -116,6 +117,14 @@ class FlowTable:
         self.packets[flows] = 0
         self.first[flows] = _NEVER
         return collected
+
+    def keys(self, flows: Rows) -> list[FlowKey]:
+        """Who sends to whom in these flows."""
+        return unpack(np.ascontiguousarray(self._words[flows].T), np.ascontiguousarray(self._tail[flows].T))
+
+    def forget_owners(self) -> None:
+        """All flows must be classified again; collect first."""
+        self.service[: self.count] = UNKNOWN
 
     def disown(self, services: Rows) -> None:
         """Flows of these service rows must be classified again; collect first."""

@@ -25,7 +25,11 @@ from sensor.model.client import Totals
 from sensor.model.destination import Place
 
 MAX_NEW_CONTACTS = 250
-"""Contacts that one client may open in one second; flows beyond that count for its `other`."""
+"""Contacts of one kind that one client may get in one second; flows beyond that count for its `other`."""
+
+OPENED, ANSWERED, AGAIN = range(3)
+"""Contacts are counted apart: those whose first packet the client sent, those whose first packet it received (anyone
+can send those), and those that were refused and moved enough to be looked at once more."""
 
 MAX_NEW_CLIENTS = 200
 """Clients that may appear in one second; those beyond that count for the client "other"."""
@@ -72,6 +76,8 @@ class Ledger:
         self.stats = LedgerStats()
         self.opened: list[Contact] = []
         """Contacts that are new since the last `release`."""
+        self.gone: list[bytes] = []
+        """Keys of clients that were evicted since then."""
         self.forgotten: list[int] = []
         """Rows of contacts that were evicted since then."""
         self.overflow = False
@@ -83,6 +89,7 @@ class Ledger:
         self.services = Services()
         self._by_row: dict[int, ClientRow] = {}
         self._by_id: dict[str, ClientRow] = {}
+        self._full_client = False
         self._free_clients: list[int] = []
         self._fresh_clients = (0, 0)
         self._touched: list[Rows] = []
@@ -91,17 +98,26 @@ class Ledger:
         self._other = self._add_client(b"", None, None, "other")
 
     @property
+    def crowded(self) -> bool:
+        """Contacts may have to go with the next new one."""
+        return self.contacts.destinations >= self.limits.contacts or self._full_client
+
+    @property
     def evictions(self) -> int:
         """Changes when rows that `assign` gave may be gone."""
         return self.stats.evicted_clients + self.stats.evicted_contacts
 
-    def assign(self, ends: Ends, time: int) -> tuple[int, bool]:
-        """(contact row of a new flow, whether another flow between the same ends gets the same)."""
+    def assign(self, ends: Ends, time: int, *, again: bool = False) -> tuple[int, bool]:
+        """(contact row of a new flow, whether another flow between the same ends gets the same).
+
+        `again`: there was no room for it at first; it gets room out of a budget of its own.
+        """
         client = self._client(ends, time)
         client.see(ends.client)
         if ends.remote is None:
             return client.local, client is not self._other
-        contact = self._contact(client, ends.client, ends.remote, time)
+        kind = AGAIN if again else OPENED if ends.sent else ANSWERED
+        contact = self._contact(client, ends.client, ends.remote, time, kind)
         return contact, contact != client.other
 
     def post(self, moved: Collected) -> None:
@@ -146,6 +162,7 @@ class Ledger:
     def release(self) -> None:
         """Rows evicted so far may be used again: flows and detectors know that they are gone."""
         self.opened.clear()
+        self.gone.clear()
         self.forgotten.clear()
         self.overflow = False
         self.services.release()
@@ -245,35 +262,44 @@ class Ledger:
                 del self.retired_countries[identity, country]
                 self._retire_country("other", country, sent)
         del self.clients[client.key]
+        self.gone.append(client.key)
         del self._by_row[client.row]
         del self._by_id[client.id]
         self._free_clients.append(client.row)
 
-    def _contact(self, client: ClientRow, address: bytes, remote: bytes, time: int) -> int:
+    def _contact(self, client: ClientRow, address: bytes, remote: bytes, time: int, kind: int) -> int:
         row = client.contacts.get(remote + address)
         if row is not None:
             return row
         if client is self._other:
             return client.other
-        if not client.may_open(time // SECOND, MAX_NEW_CONTACTS):
+        if not client.may_open(time // SECOND, kind, MAX_NEW_CONTACTS):
             self.stats.refused_contacts += 1
             return client.other
+        full = None
         if len(client.contacts) >= self.limits.contacts_per_client:
-            self._evict_coldest(client)
+            full = client
         elif self.contacts.destinations >= self.limits.contacts:
-            self._evict_coldest(max(self.clients.values(), key=lambda each: len(each.contacts)))
+            full = max(self.clients.values(), key=lambda each: len(each.contacts))
+        if full is not None and not self._evict_coldest(full, time):
+            self.stats.refused_contacts += 1
+            return client.other
         contact = Contact(0, client.id, address, remote, UNSETTLED)
         row = self.contacts.open(client.row, contact, is_destination=True)
         self.contacts.totals.last_seen[row] = time
         client.contacts[remote + address] = row
+        self._full_client |= len(client.contacts) >= self.limits.contacts_per_client
         self.opened.append(contact)
         return row
 
-    def _evict_coldest(self, client: ClientRow) -> None:
+    def _evict_coldest(self, client: ClientRow, time: int) -> bool:
+        """Makes room among contacts that were quiet in this second; detectors have yet to see what the others did."""
         rows = np.array(list(client.contacts.values()), np.int64)
-        share = max(1, len(rows) // EVICTED_AT_ONCE)
-        order = np.argsort(self.contacts.totals.last_seen[rows], kind="stable")
-        self._evict_contacts(client, rows[order[:share]].tolist())
+        last = self.contacts.totals.last_seen[rows]
+        order = np.argsort(last, kind="stable")[: max(1, len(rows) // EVICTED_AT_ONCE)]
+        chosen = rows[order[last[order] < time // SECOND * SECOND]]
+        self._evict_contacts(client, chosen.tolist())
+        return len(chosen) > 0
 
     def _evict_contacts(self, client: ClientRow, rows: list[int]) -> None:
         self.stats.evicted_contacts += len(rows)

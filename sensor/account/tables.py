@@ -35,7 +35,7 @@ class ClientRow:
         self.contacts: dict[bytes, int] = {}
         """Remote address and own address, joined -> contact row."""
         self._second = 0
-        self._fresh = 0
+        self._fresh = [0, 0, 0]
 
     def see(self, address: bytes) -> None:
         """The client uses this address."""
@@ -49,12 +49,12 @@ class ClientRow:
             if row is not None:
                 yield row
 
-    def may_open(self, second: int, most: int) -> bool:
-        """Whether it may open one more contact in this second."""
+    def may_open(self, second: int, kind: int, most: int) -> bool:
+        """Whether it may get one more contact of this kind in this second."""
         if second != self._second:
-            self._second, self._fresh = second, 0
-        self._fresh += 1
-        return self._fresh <= most
+            self._second, self._fresh = second, [0, 0, 0]
+        self._fresh[kind] += 1
+        return self._fresh[kind] <= most
 
 
 class Contacts:

@@ -13,6 +13,9 @@ from sensor.model.destination import Name
 MAX_CLIENTS = 1024
 """Clients with names; the one longest unused goes first, with all its names."""
 
+MAX_STRANGERS = 128
+"""Clients with names but without traffic of their own (an answer seen before its receiver sent anything)."""
+
 MAX_ADDRESSES_PER_CLIENT = 2048
 """Addresses per client; the one longest unused goes first."""
 
@@ -46,15 +49,26 @@ class NameBook:
         self.evicted = 0
         """Names that a cap pushed out before they expired."""
         self._clients: BoundedDict[bytes, _Pages] = BoundedDict(MAX_CLIENTS)
+        self._strangers: BoundedDict[bytes, _Pages] = BoundedDict(MAX_STRANGERS)
         self._size = 0
 
     def __len__(self) -> int:
         """Names held, expired ones included until they are met."""
         return self._size
 
-    def learn(self, client: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None = None) -> None:
+    def learn(
+        self,
+        client: bytes,
+        address: bytes,
+        names: Sequence[Name],
+        now: int,
+        ttl: int | None = None,
+        *,
+        known: bool = True,
+    ) -> None:
         """`client` (its MAC, or its address where the link has none) heard `names`, best first, for `address`.
 
+        `known`: the client has traffic of its own; names of others, which anyone can invent, cannot push out theirs.
         `ttl` in seconds is for names out of DNS. A name that is known already becomes new again.
         """
         fresh = [
@@ -65,12 +79,12 @@ class NameBook:
         if not fresh:
             return
         self.learned += len(fresh)
-        pages = self._pages(client)
+        pages = self._pages(client, known=known)
         held = pages.entries.get(address) or []
         merged = fresh
         if held or len(fresh) > 1:
-            known = {entry.name for entry in fresh}
-            kept = [entry for entry in held if entry.until >= now and entry.name not in known]
+            repeated = {entry.name for entry in fresh}
+            kept = [entry for entry in held if entry.until >= now and entry.name not in repeated]
             merged = sorted(fresh + kept, key=_order)
             self.evicted += max(0, len(merged) - MAX_NAMES_PER_ADDRESS)
             del merged[MAX_NAMES_PER_ADDRESS:]
@@ -83,7 +97,7 @@ class NameBook:
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         """What this client called the address: by RANKS, newest first within a source; empty if nothing holds."""
-        pages = self._clients.get(client)
+        pages = self._clients.get(client) or self._strangers.get(client)
         held = pages.entries.get(address) if pages is not None else None
         if pages is None or held is None:
             return []
@@ -93,11 +107,19 @@ class NameBook:
             self._resize(pages, -len(held))
         return names
 
-    def _pages(self, client: bytes) -> "_Pages":
+    def forget(self, client: bytes) -> None:
+        """Nothing is known of what this client calls anything."""
+        pages = self._clients.pop(client)
+        if pages is not None:
+            self._size -= pages.size
+
+    def _pages(self, client: bytes, *, known: bool) -> "_Pages":
         pages = self._clients.get(client)
+        if pages is None and not known:
+            pages = self._strangers.get(client)
         if pages is None:
-            pages = _Pages()
-            gone = self._clients.put(client, pages)
+            pages = self._strangers.pop(client) or _Pages()
+            gone = (self._clients if known else self._strangers).put(client, pages)
             if gone is not None:
                 self._size -= gone[1].size
                 self.evicted += gone[1].size
@@ -105,7 +127,7 @@ class NameBook:
 
     def _trim(self) -> None:
         """An eighth off the client with most names: the search for it is then paid once per many names."""
-        pages = max(self._clients.values(), key=lambda pages: pages.size)
+        pages = max((*self._clients.values(), *self._strangers.values()), key=lambda pages: pages.size)
         goal = pages.size - max(1, pages.size // 8)
         while pages.size > goal:
             held = pages.entries.pop(next(iter(pages.entries)))
