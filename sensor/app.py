@@ -26,7 +26,7 @@ IDLE = 0.25
 """Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
 
 BEHIND = 100_000_000
-"""ns, besides the time between two polls, that the clock is read late: frames still in the ring find their second open."""
+"""ns, besides the time between two polls, that the clock is read late: for frames still in the ring."""
 
 _PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
@@ -44,6 +44,7 @@ class Live(House):
         return dataclasses.replace(
             super().counters(),
             interface=self.capture.name,
+            interface_up=self.capture.local is not None and not self.capture.waiting,
             dropped_frames=seen.dropped,
             interface_waits=seen.waits,
             interface_reopens=seen.reopened,

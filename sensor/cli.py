@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import gc
+import io
 import ipaddress
 import logging
 import os
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"cannot write the result: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+            return 1
         # Whoever read our output has seen enough (`| head`); the interpreter must not fail once more on closing it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -64,6 +68,8 @@ def _replay(options: argparse.Namespace) -> int:
     progress.clear()
     for warning in result.replayed.warnings:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know fewer letters than owners' names have
     if options.json:
         sys.stdout.write(json_bytes(replay_object(result)).decode("ascii") + "\n")
     else:

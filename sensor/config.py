@@ -6,19 +6,46 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sensor.base.fields import Interface, Label, Listen, Mac, Network, is_mac
+from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, is_mac
 from sensor.base.settings import build, collect, read
+from sensor.base.text import printable
 from sensor.base.units import Count, Duration, Size
+from sensor.capture import privileges
 from sensor.deliver.sink import SINKS, Sink
 from sensor.detect.base import DETECTORS, Detector
 from sensor.detect.watch import Watch
-from sensor.errors import ConfigError
+from sensor.enrich.geo import GeoDatabase
+from sensor.errors import ConfigError, SensorError
 from sensor.model.alert import Severity
 
 DEFAULT_PATH = Path("/etc/idlewire/idlewire.toml")
 
 STANDARD_DETECTORS = ("watchlist", "client_table")
 """On without being named; any other is on once its table is there."""
+
+SHORTEST_QUIET = Duration("1s")
+"""Of a detector's `resolve_after`: traffic is looked at once a second, so that less would end every alert at once."""
+
+
+class ClientName(Label):
+    """A name for a client."""
+
+    __slots__ = ()
+    example = "Redmi Note"
+
+
+class SinkName(Label):
+    """A name for a sink."""
+
+    __slots__ = ()
+    example = "lab"
+
+
+class SinkType(str):
+    """The name of a plug-in."""
+
+    __slots__ = ()
+    example = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +60,9 @@ class CaptureSettings:
     def __post_init__(self) -> None:
         """ValueError outside what the ring can be."""
         if not 1 << 18 <= self.ring <= 1 << 30:
-            raise ValueError("ring: expected a size from 256KiB to 1GiB")
+            raise ValueError(f"ring: expected a size from 256KiB to 1GiB, got {self.ring:d} bytes")
         if not Duration("1ms") <= self.poll <= Duration("1s"):
-            raise ValueError("poll: expected a duration from 1ms to 1s")
+            raise ValueError(f"poll: expected a duration from 1ms to 1s, got {self.poll.seconds:g}s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,7 @@ class WebSettings:
 
     listen: Listen = Listen("127.0.0.1:8470")
     """host:port, or [address]:port."""
-    hosts: tuple[Label, ...] = ()
+    hosts: tuple[Host, ...] = ()
     """Further names under which browsers may ask."""
 
 
@@ -70,7 +97,7 @@ class ClientSettings:
     """One [[client]]: a name for a MAC."""
 
     mac: Mac
-    name: Label
+    name: ClientName
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +133,8 @@ class SinkSettings:
 
 @dataclass(frozen=True, slots=True)
 class _SinkKeys:
-    name: Label
-    type: str
+    name: SinkName
+    type: SinkType
     min_severity: Severity = "info"
 
 
@@ -147,6 +174,9 @@ class DetectSettings:
                 known = name in DETECTORS.names()
                 problems += error.problems if known else (f"{path}.{name}: {error}",)
                 continue
+            quiet = getattr(settings, "resolve_after", SHORTEST_QUIET)
+            if quiet < SHORTEST_QUIET:
+                problems.append(f"{path}.{name}.resolve_after: expected at least 1s, got {quiet / 10**9:g}s")
             if settings.enabled:
                 chosen.append(ChosenDetector(name, plugin, settings))
         if problems:
@@ -167,7 +197,7 @@ class Config:
     """Whom to become once the socket is open; "auto": an unprivileged user if started as root."""
     name: str = ""
     """The sensor's name in alerts; empty: the host's."""
-    local: tuple[Network, ...] = ()
+    local: tuple[LocalNetwork, ...] = ()
     """Further prefixes whose addresses are clients."""
     capture: CaptureSettings = CaptureSettings()
     web: WebSettings = WebSettings()
@@ -178,6 +208,11 @@ class Config:
     detect: DetectSettings = DetectSettings()
     sink: tuple[SinkSettings, ...] = ()
 
+    def __post_init__(self) -> None:
+        """ValueError for what cannot be a user's name."""
+        if not self.user.strip() or not self.user.isprintable():
+            raise ValueError(f'user: expected "auto" or the name of a user, got "{printable(self.user, 60)}"')
+
     @property
     def client_names(self) -> dict[str, str]:
         """MAC -> configured name."""
@@ -185,13 +220,35 @@ class Config:
 
 
 def load(path: Path | None = None) -> Config:
-    """The file's configuration; ConfigError with one line per problem.
+    """The file's configuration; ConfigError with one line per problem, which begins with the file.
 
     None: the default path, or all defaults where there is no such file. A file that was named must be there.
     """
     if path is None and not DEFAULT_PATH.exists():
         return parse({})
-    return parse(read(path or DEFAULT_PATH))
+    path = path or DEFAULT_PATH
+    values = read(path)
+    try:
+        return parse(values)
+    except ConfigError as error:
+        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
+
+
+def problems(config: Config) -> list[str]:
+    """One line, which names its key, for everything on this machine that `run` would stumble over.
+
+    A user that does not exist, databases and files of sinks that cannot be read. Only reads.
+    """
+    found: list[str] = []
+    if config.user != "auto":
+        found += _refusal(lambda: privileges.account(config.user))
+    for path in config.geo.databases:
+        database = GeoDatabase((path,), state_dir=config.state_dir)
+        found += _refusal(database.open)
+        database.close()
+    for sink in config.sink:
+        found += _refusal(sink.plugin(str(sink.name), sink.settings, "").prepare)
+    return found
 
 
 def parse(values: Mapping[str, object]) -> Config:
@@ -216,13 +273,24 @@ def _with_macs(watch: Watch, at: int, macs: Mapping[str, str], problems: list[st
         if client in macs:
             clients.append(Label(macs[client]))
         elif is_mac(client):
-            clients.append(Label(Mac(client)))
+            try:
+                clients.append(Label(Mac(client)))
+            except ValueError as error:
+                problems.append(f'watch[{at}] ("{watch.name}").clients: {error}')
         else:
             known = f"; known: {', '.join(sorted(macs))}" if macs else ""
             problems.append(
                 f'watch[{at}] ("{watch.name}").clients: "{client}" is no MAC and no name under [[client]]{known}'
             )
     return replace(watch, clients=tuple(clients))
+
+
+def _refusal(attempt: Callable[[], object]) -> list[str]:
+    try:
+        attempt()
+    except SensorError as error:
+        return str(error).splitlines()
+    return []
 
 
 def _repeated(table: str, key: str, values: Iterable[str]) -> list[str]:

@@ -16,13 +16,26 @@ from sensor.model.frames import FrameBatch
 from sensor.model.message import Heard, Segment
 from sensor.model.packets import Packets
 
-MAX_TUNNELS = 2_000
-"""Tunnel packets of one span that are opened to look for messages; all others only count."""
+MAX_TUNNELS = 5_000
+"""Tunnel packets of one second that are opened to look for messages; all others only count."""
 
 AHEAD = 2
 """Payload packets of an awaited flow that are fetched at once: most hellos of today take two segments."""
 
 Rows = NDArray[np.int64]
+
+
+class Budget:
+    """How many tunnel packets may still be opened in this second."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_TUNNELS
+
+    def refill(self) -> None:
+        """A new second has begun."""
+        self.left = MAX_TUNNELS
 
 
 def listen(
@@ -33,6 +46,7 @@ def listen(
     span: slice,
     flows: Rows,
     times: Rows,
+    tunnels: Budget,
 ) -> Iterator[Heard]:
     """Looks at the candidates in order; a stream once begun draws in the later packets of its flow.
 
@@ -44,7 +58,6 @@ def listen(
     waiting = _looked_up(packets, first, span.start, flows, times)
     queue = first.tolist()
     looked_into: Counter[int] = Counter()
-    tunnels = 0
     while queue:
         index = heapq.heappop(queue)
         packet = waiting.pop(index)
@@ -52,8 +65,8 @@ def listen(
         if not (single[index] or wanted[flow]):
             continue
         if is_tunnel(key.protocol, key.source_port, key.destination_port):
-            tunnels += 1
-            if tunnels <= MAX_TUNNELS:
+            tunnels.left -= 1
+            if tunnels.left >= 0:
                 yield from messages.feed_tunnel(packet.time, key, packet.payload(batch))
             continue
         start = int(table.start[flow]) if table.started[flow] else None

@@ -22,7 +22,7 @@ from sensor.base.times import SECOND
 from sensor.decode.headers import HeaderDecoder
 from sensor.decode.messages import MessageDecoder
 from sensor.detect.engine import Engine
-from sensor.listen import listen
+from sensor.listen import Budget, listen
 from sensor.model.activity import Contact
 from sensor.model.alert import Alert
 from sensor.model.destination import Name, Place
@@ -112,6 +112,7 @@ class Pipeline:
         self._names = names
         self._on_alert = on_alert
         self._second: int | None = None
+        self._tunnels = Budget()
         self._provisional: list[int] = []
         """Flows that the account had no room for in this second."""
 
@@ -170,6 +171,7 @@ class Pipeline:
             self._close()
             self._tick(second * SECOND)
         self._second = second
+        self._tunnels.refill()
 
     def _count(self, batch: FrameBatch, packets: Packets, span: slice, times: NDArray[np.int64]) -> None:
         if self.flows.full:
@@ -182,7 +184,7 @@ class Pipeline:
             if self.ledger.crowded:
                 self.ledger.post(self.flows.collect())  # so that it is known which contacts are quiet
             self._classify(packets, new + span.start, flows[new], times[new])
-        for heard in listen(self.messages, self.flows, batch, packets, span, flows, times):
+        for heard in listen(self.messages, self.flows, batch, packets, span, flows, times, self._tunnels):
             self._learn(heard)
 
     def _classify(
@@ -202,19 +204,21 @@ class Pipeline:
             client = heard.destination_mac or heard.destination
             for address, ttl, names in message.addresses:
                 called = [Name(name, "dns" if at == 0 else "cname") for at, name in enumerate(names)]
-                self._call(client, address, called, heard.time, ttl)
+                self._call(client, heard.destination, address, called, heard.time, ttl)
         elif isinstance(message, TlsHello):
             self.counts.messages["tls"] += 1
             if message.server_name is not None:
                 self.names_seen.put(message.server_name, True)
                 name = [Name(message.server_name, "tls")]
-                self._call(heard.source_mac or heard.source, heard.destination, name, heard.time, None)
+                self._call(heard.source_mac or heard.source, heard.source, heard.destination, name, heard.time, None)
 
-    def _call(self, client: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None) -> None:
+    def _call(
+        self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None
+    ) -> None:
         if not names:
             return
         self._names.learn(client, address, names, now, ttl, known=client in self.ledger.clients)
-        for contact in self.ledger.find(client, address):
+        for contact in self.ledger.find(client, address, own):
             known = self._names.lookup(client, address, now)
             if known != contact.names:
                 contact.names = known

@@ -37,6 +37,8 @@ class FakeCapture:
     """Frames that are there, in place of an interface."""
 
     name = "br0"
+    waiting = False
+    local: LocalNetworks | None = LocalNetworks(frozenset(), ())
 
     def __init__(self, batches: list[FrameBatch], rest: list[FrameBatch], networks: list[LocalNetworks]) -> None:
         self._batches, self._rest, self._networks = batches, rest, networks
@@ -102,6 +104,16 @@ def test_counters_of_capture_join_those_of_the_house() -> None:
     counters = app.house.counters()
     assert (counters.interface, counters.dropped_frames) == ("br0", 7)
     assert (counters.interface_waits, counters.interface_reopens) == (2, 1)
+    assert counters.interface_up
+
+
+def test_an_interface_that_is_missing_or_was_never_there_is_not_up() -> None:
+    app = App(parse(SETTINGS))
+    assert not app.house.counters().interface_up
+    capture = FakeCapture([], [], [])
+    capture.waiting = True
+    app.house.capture = capture  # type: ignore[assignment]
+    assert not app.house.counters().interface_up
 
 
 async def test_from_frames_to_a_clean_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,10 +128,14 @@ async def test_from_frames_to_a_clean_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert (alert.rule, alert.evidence.dropped_frames) == ("mi", 7)
 
 
-async def test_what_the_interface_says_is_local_is_added_to_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known_at_first", [True, False])
+async def test_what_the_interface_says_is_local_is_added_to_the_settings(
+    monkeypatch: pytest.MonkeyPatch, known_at_first: bool
+) -> None:
     networks = LocalNetworks(prefixes=("42.62.0.0/16",), addresses=frozenset({bytes([5, 6, 7, 8])}))
     late = batch([(0, udp(HOME, FAR)), (1, udp(HOME, FAR_TOO)), (2, udp(HOME, "8.8.8.8")), (3, udp(HOME, "9.9.9.9"))])
-    capture = FakeCapture([], [late], [networks])
+    capture = FakeCapture([], [late], [] if known_at_first else [networks])
+    capture.local = networks if known_at_first else None
     app = app_with(capture, monkeypatch, local=["9.0.0.0/8"])
     replaced: list[Local] = []
     known = app.house.pipeline.classifier.replace

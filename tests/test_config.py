@@ -107,11 +107,11 @@ def test_a_detector_can_be_switched_off() -> None:
     [
         ('[web]\nlisen = "x"', "web.lisen: unknown key; did you mean 'web.listen'?"),
         ("[web]\nlisten = 5", 'web.listen: expected text like "127.0.0.1:8470", got 5'),
-        ("[capture]\nring = 5", "capture.ring: expected a size from 256KiB to 1GiB"),
-        ('[capture]\npoll = "1m"', "capture.poll: expected a duration from 1ms to 1s"),
+        ("[capture]\nring = 5", "capture.ring: expected a size from 256KiB to 1GiB, got 5 bytes"),
+        ('[capture]\npoll = "1m"', "capture.poll: expected a duration from 1ms to 1s, got 60s"),
         (
             '[[watch]]\nname = "a"\ncountries = ["DE"]\n[[watch]]\nname = "china"\ncountries = ["CN", "CHN"]',
-            "watch[1] (\"china\").countries: 'CHN' is not an ISO 3166-1 alpha-2 code",
+            "watch[1] (\"china\").countries: 'CHN' is not an ISO 3166-1 alpha-2 code; write it like CN",
         ),
         (
             '[[watch]]\nname = "china"\ncidrs = ["42.62.48.10/24"]',
@@ -137,13 +137,40 @@ def test_a_detector_can_be_switched_off() -> None:
             "detect.watchlist.resolve: unknown key; did you mean 'detect.watchlist.resolve_after'",
         ),
         ('[[sink]]\nname = "a"\ntype = "nope"', "sink[0] (\"a\").type: no sink type called 'nope'; known: webhook"),
-        ('[[sink]]\ntype = "webhook"\nurl = "http://a/"', "sink[0].name: missing"),
-        ('[[sink]]\nname = "a"', 'sink[0] ("a").type: missing'),
+        ('[[sink]]\ntype = "webhook"\nurl = "http://a/"', 'sink[0].name: missing; for example name = "lab"'),
+        ('[[sink]]\nname = "a"', 'sink[0] ("a").type: missing; for example type = "webhook"'),
         (
             '[[sink]]\nname = "a"\ntype = "webhook"\nulr = "http://a/"',
             'sink[0] ("a").ulr: unknown key; did you mean \'sink[0] ("a").url\'?',
         ),
-        ('[[sink]]\nname = "a"\ntype = "webhook"', 'sink[0] ("a"): needs one of url and url_file'),
+        ('[[sink]]\nname = "a"\ntype = "webhook"', 'sink[0] ("a"): needs url or url_file'),
+        (
+            '[[sink]]\nname = "a"\ntype = "webhook"\nurl = "http://a/"\nurl_file = "/x"',
+            'sink[0] ("a"): give one of url and url_file, not both',
+        ),
+        (
+            '[[sink]]\nname = "a"\ntype = "webhook"\nurl = "http://a:99999/"',
+            'sink[0] ("a").url: the port of the URL must be a number from 1 to 65535',
+        ),
+        ("[[watch]]\nasns = [1]", 'watch[0].name: missing; for example name = "china"'),
+        (
+            '[[watch]]\nname = "a"\ndomains = ["https://xiaomi.com/"]',
+            "watch[0] (\"a\").domains: 'https://xiaomi.com/' is not a domain name; write it like xiaomi.com",
+        ),
+        (
+            '[[watch]]\nname = "a"\nasns = [1]\nclients = ["ff:ff:ff:ff:ff:ff"]',
+            "watch[0] (\"a\").clients: 'ff:ff:ff:ff:ff:ff' is a group address",
+        ),
+        ('[client]\nname = "a"', "client: write [[client]], with double brackets"),
+        (f'[[client]]\nmac = "{MAC}"', 'client[0].name: missing; for example name = "Redmi Note"'),
+        ('[[client]]\nmac = "01:00:5e:00:00:fb"\nname = "a"', "client[0] (\"a\").mac: '01:00:5e:00:00:fb' is a group"),
+        ('[web]\nhosts = ["http://router.lan"]', "web.hosts: 'http://router.lan' is not a host name like router.lan"),
+        ('local = ["0.0.0.0/0"]', "local: '0.0.0.0/0' is every address: then nothing would be a destination"),
+        ('local = ["::/0"]', "local: '::/0' is every address"),
+        ('[detect.watchlist]\nresolve_after = "0s"', "detect.watchlist.resolve_after: expected at least 1s, got 0s"),
+        ('[detect.client_table]\nresolve_after = "5ms"', "detect.client_table.resolve_after: expected at least 1s"),
+        ('user = ""', 'user: expected "auto" or the name of a user, got ""'),
+        ('user = "a\\u0000"', "user: expected"),
         ('[[client]]\nmac = "x"\nname = "a"', "client[0] (\"a\").mac: 'x' is not a MAC address like 60:38:e0:c5:35:a0"),
         ("[foreground]\nmax_age = 1", "foreground: unknown key; known here: "),
     ],
@@ -191,6 +218,43 @@ def test_the_default_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
         load(tmp_path / "none.toml")
+
+
+def test_a_files_mistakes_begin_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text("interface = 1\n[web]\nlisen = 1")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert list(caught.value.problems) == [
+        f'{path}: interface: expected text like "auto", got 1',
+        f"{path}: web.lisen: unknown key; did you mean 'web.listen'?",
+    ]
+
+
+def test_what_only_this_machine_knows_is_wrong_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / "text.mmdb").write_text("no database")
+    made = from_text(f"""
+        user = "nobody-here"
+        state_dir = "{tmp_path}/state"
+        [geo]
+        databases = ["{tmp_path}/none.mmdb", "{tmp_path}/text.mmdb"]
+        [[sink]]
+        name = "lab"
+        type = "webhook"
+        url_file = "{tmp_path}/none"
+    """)
+    user, missing, broken, file = config.problems(made)
+    assert user.startswith("user: there is no user nobody-here")
+    assert missing.startswith(f"geo.databases: {tmp_path}/none.mmdb cannot be read")
+    assert broken.startswith(f"geo.databases: {tmp_path}/text.mmdb cannot be read")
+    assert file == f"sink lab: url_file: {tmp_path}/none: No such file or directory"
+    assert [each.name for each in tmp_path.iterdir()] == ["text.mmdb"], "it only reads"
+
+
+def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://127.0.0.1:9000/hook")
+    sink = f'[[sink]]\nname = "lab"\ntype = "webhook"\nurl_file = "{tmp_path}/url"'
+    assert config.problems(from_text(f'user = "root"\n{sink}')) == config.problems(from_text("")) == []
 
 
 def test_the_example_file_as_it_is_means_the_defaults() -> None:

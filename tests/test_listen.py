@@ -9,7 +9,7 @@ from sensor import listen as listen_module
 from sensor.account.flows import FlowTable
 from sensor.decode.headers import HeaderDecoder
 from sensor.decode.messages import MessageDecoder
-from sensor.listen import listen
+from sensor.listen import Budget, listen
 from sensor.model.message import DnsAnswer, Heard, TlsHello
 from tests.frames import (
     ACK,
@@ -46,7 +46,7 @@ class Ear:
         span = slice(begin, len(packets))
         times = packets.time[span]
         flows = self.table.add(packets, span, times)
-        return list(listen(self.messages, self.table, made, packets, span, flows, times))
+        return list(listen(self.messages, self.table, made, packets, span, flows, times, Budget()))
 
     def wanted(self) -> int:
         """Flows whose next payload is looked at."""
@@ -152,7 +152,7 @@ def test_the_whole_frame_goes_before_what_the_ring_holds_of_it(ear: Ear) -> None
     made.copies[0] = frame
     packets = HeaderDecoder().decode(made)
     flows = ear.table.add(packets, slice(0, 1), packets.time)
-    assert said(list(listen(ear.messages, ear.table, made, packets, slice(0, 1), flows, packets.time))) == [
+    assert said(list(listen(ear.messages, ear.table, made, packets, slice(0, 1), flows, packets.time, Budget()))) == [
         "api.io.mi.com"
     ]
 

@@ -132,9 +132,10 @@ class Meter:
     def rates(self, row: int, now: int) -> Rates:
         """The rates at `now` ns."""
         second = now // SECOND
-        recent = second - int(self._second[row]) <= 1
+        recent = 0 <= second - int(self._second[row]) <= 1
         last = self._last[:, row] if recent else (0, 0)
-        kept = max(0, _BUCKETS - (second // _BUCKET_SECONDS - int(self._bucket[row])))
+        age = second // _BUCKET_SECONDS - int(self._bucket[row])
+        kept = max(0, _BUCKETS - age) if age >= 0 else 0  # the clock may have stepped back
         bucket = int(self._bucket[row])
         live = [(bucket - step) % _BUCKETS for step in range(min(kept, _BUCKETS))]
         minute = self._minute[:, live, row].sum(axis=1) / (_BUCKETS * _BUCKET_SECONDS)

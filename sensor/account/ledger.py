@@ -168,10 +168,10 @@ class Ledger:
         self.services.release()
         self.contacts.release()
 
-    def find(self, client: bytes, remote: bytes) -> list[Contact]:
-        """The contacts of a client (by MAC or address) with one remote address, over all of its own addresses."""
+    def find(self, client: bytes, remote: bytes, own: bytes = b"") -> list[Contact]:
+        """The contacts of a client (by MAC or address) with one remote address, from `own` and its other addresses."""
         row = self.clients.get(client)
-        return [self.contacts.entry(at) for at in row.rows(remote)] if row else []
+        return [self.contacts.entry(at) for at in row.rows(remote, own)] if row else []
 
     def by_id(self, identity: str) -> ClientRow | None:
         """The client of that id."""

@@ -97,7 +97,20 @@ def country_sent(ledger: Ledger) -> dict[tuple[str, str | None], int]:
         contact = ledger.contacts.entry(row)
         key = (contact.client, contact.place.country)
         sums[key] = sums.get(key, 0) + int(sent[row])
+    _add_nowhere(ledger, sums)
     return sums
+
+
+def _add_nowhere(ledger: Ledger, sums: dict[tuple[str, str | None], int]) -> None:
+    """What went straight to `other` was sent to destinations that nobody looked up."""
+    placed: dict[str, int] = {}
+    for (identity, _), nbytes in sums.items():
+        placed[identity] = placed.get(identity, 0) + nbytes
+    for client in ledger.clients.values():
+        everything, local, _ = ledger.totals(client)
+        rest = everything.sent_bytes - local.sent_bytes - placed.get(client.id, 0)
+        if rest > 0:
+            sums[client.id, None] = sums.get((client.id, None), 0) + rest
 
 
 def _rows(ledger: Ledger, client_id: str | None) -> Rows:

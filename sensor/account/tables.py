@@ -42,9 +42,9 @@ class ClientRow:
         if any(address):
             self.addresses.put(address, True)
 
-    def rows(self, remote: bytes) -> Iterator[int]:
-        """Its contacts with one remote address, from whichever of its own addresses it remembers."""
-        for address in self.addresses:
+    def rows(self, remote: bytes, own: bytes) -> Iterator[int]:
+        """Its contacts with one remote address, from `own` and the other addresses of its that are remembered."""
+        for address in {own: True} | dict.fromkeys(self.addresses):
             row = self.contacts.get(remote + address)
             if row is not None:
                 yield row

@@ -78,6 +78,20 @@ class Network(str):
         return (4 if network.version == 4 else 16), network.prefixlen, network.first
 
 
+class LocalNetwork(Network):
+    """A block of addresses that are clients."""
+
+    __slots__ = ()
+    example = "2001:db8:77::/48"
+
+    def __new__(cls, text: str) -> "LocalNetwork":
+        """Not every address: then nothing would be a destination."""
+        network = super().__new__(cls, text)
+        if network.endswith("/0"):
+            raise ValueError(f"{_quoted(text)} is every address: then nothing would be a destination")
+        return network  # type: ignore[return-value]
+
+
 class Domain(str):
     """A domain name: it stands for itself and everything under it."""
 
@@ -91,18 +105,35 @@ class Domain(str):
         return super().__new__(cls, normalize(text.strip()))
 
 
+class Host(str):
+    """A host name by which a browser may ask: no scheme, no port, no path."""
+
+    __slots__ = ()
+    example = "router.lan"
+
+    def __new__(cls, text: str) -> "Host":
+        """In the form in which browsers send it: lower case, letters beyond ASCII as punycode."""
+        try:
+            return super().__new__(cls, normalize(text.strip()))
+        except ValueError:
+            raise ValueError(f"{_quoted(text)} is not a host name like router.lan (no http://, no port)") from None
+
+
 class Mac(str):
-    """A MAC address, as in `60:38:e0:c5:35:a0`."""
+    """A client's MAC address, as in `60:38:e0:c5:35:a0`."""
 
     __slots__ = ()
     example = "60:38:e0:c5:35:a0"
 
     def __new__(cls, text: str) -> "Mac":
-        """Six bytes in hex, with or without `:`, `-` or `.`."""
+        """Six bytes in hex, with or without `:`, `-` or `.`; no group address (IEEE 802: lowest bit of byte 0)."""
         try:
-            return super().__new__(cls, mac_text(parse_mac(text)))
+            mac = parse_mac(text)
         except ValueError:
             raise ValueError(f"{_quoted(text)} is not a MAC address like 60:38:e0:c5:35:a0") from None
+        if mac[0] & 1:
+            raise ValueError(f"{_quoted(text)} is a group address: no client sends from it")
+        return super().__new__(cls, mac_text(mac))
 
 
 class Interface(str):

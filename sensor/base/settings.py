@@ -69,7 +69,9 @@ def build(kind: type[T], values: Table, path: str = "") -> T:
             arguments[name] = _value(hints[name], value, _join(path, key), _default(fields[key]))
         except ConfigError as error:
             problems.extend(error.problems)
-    problems += [f"{_join(path, key)}: missing" for key, field in fields.items() if _is_missing(field, key, values)]
+    for key, field in fields.items():
+        if _is_missing(field, key, values):
+            problems.append(f"{_join(path, key)}: missing{_for_example(key, hints[field.name])}")
     if not problems:
         try:
             return kind(**arguments)
@@ -123,6 +125,8 @@ def _table(kind: Any, value: object, path: str) -> Any:
 def _list(kind: Any, value: object, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         is_table = dataclasses.is_dataclass(kind)
+        if is_table and isinstance(value, dict):
+            raise ConfigError(f"{path}: write [[{path}]], with double brackets")
         raise _wrong(path, f"an array of tables, [[{path}]]" if is_table else f"a list of {_plural(kind)}", value)
     problems: list[str] = []
     items = []
@@ -160,7 +164,19 @@ def _spelled(kind: Any, value: object, path: str, default: object) -> Any:
     try:
         return kind(value)
     except ValueError as error:
-        raise ConfigError(f"{path}: {'not a valid value' if _is_secret(path) else error}") from error
+        raise ConfigError(f"{path}: {'not a valid value' if _is_secret(path) else _said(kind, error)}") from error
+
+
+def _said(kind: Any, error: ValueError) -> str:
+    """What only says "is not" also says how it is written: `'China' is not a ...; write it like CN`."""
+    text = str(error)
+    is_bare = " is not " in text and " like " not in text and ";" not in text
+    return f"{text}; write it like {kind.example}" if is_bare else text
+
+
+def _for_example(key: str, kind: Any) -> str:
+    example = getattr(kind, "example", None)
+    return "" if example is None or _is_secret(key) else f"; for example {key} = {_shown(example)}"
 
 
 def _path(value: object, path: str, default: object) -> Path:
@@ -202,12 +218,12 @@ def _shown(value: object) -> str:
 
 def _unknown(kind: Any, key: str, path: str, fields: Mapping[str, object]) -> str:
     shown = f"{_join(path, printable(key, MAX_SHOWN))}: unknown key; "
-    near = nearest(key, list(fields))
-    if near is not None:
-        return f"{shown}did you mean '{_join(path, near)}'?"
     deeper = [known for known in _keys(kind, path) if known.rpartition(".")[2] == key]
     if deeper:
         return f"{shown}did you mean '{deeper[0]}'?"
+    near = nearest(key, list(fields))
+    if near is not None:
+        return f"{shown}did you mean '{_join(path, near)}'?"
     return f"{shown}known here: {', '.join(sorted(fields))}"
 
 
@@ -261,4 +277,15 @@ def _place(message: str, text: str) -> str:
     if line is None:
         lines = text.splitlines() or [""]
         line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    return f"line {line}, column {column}: {what[:1].lower()}{printable(what[1:])}"
+    return f"line {line}, column {column}: {_plainly(what[:1].lower() + printable(what[1:]))}"
+
+
+def _plainly(what: str) -> str:
+    """tomllib's words for the commonest mistakes (no quotes, the same line twice) say little to who made them."""
+    if what == "invalid value":
+        return 'invalid value; text needs quotes, as in interface = "br0"'
+    if what.startswith("expected newline or end of document after"):
+        return f'{what}; text needs quotes, as in poll = "100ms"'
+    if what.startswith(("cannot overwrite a value", "cannot declare")):
+        return "this key or table stands twice"
+    return what

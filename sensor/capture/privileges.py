@@ -16,8 +16,7 @@ DEFAULT_USERS = ("idlewire", "nobody")
 """Whom root becomes when no user is configured: the first that exists."""
 
 MISSING = (
-    "capturing needs the capability CAP_NET_RAW: start with sudo, or under systemd with "
-    "AmbientCapabilities=CAP_NET_RAW, or once: setcap cap_net_raw+ep on the Python interpreter"
+    "capturing needs the capability CAP_NET_RAW: start with sudo, or under systemd with AmbientCapabilities=CAP_NET_RAW"
 )
 
 PRELOADED = (
@@ -114,7 +113,9 @@ def account(user: str | None) -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise CaptureError(f"there is no user {user or ' or '.join(DEFAULT_USERS)} to run as: create it, or name another")
+    raise CaptureError(
+        f"user: there is no user {user or ' or '.join(DEFAULT_USERS)} to run as: create it, or name another"
+    )
 
 
 def prepare_state(path: Path, user: str | None = None) -> str | None:
@@ -133,11 +134,11 @@ def prepare_state(path: Path, user: str | None = None) -> str | None:
             if not each.is_symlink():
                 os.chown(each, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     except OSError as error:
-        raise CaptureError(f"cannot prepare the state folder {path}: {error.strerror}") from error
+        raise CaptureError(f"state_dir: cannot prepare the folder {path}: {error.strerror}") from error
     closed = [parent for parent in folder.parents if not _may_enter(parent, entry)]
     if not closed:
         return None
-    return f"user {entry.pw_name} cannot reach the state folder {path}: {closed[-1]} is closed to others"
+    return f"state_dir: user {entry.pw_name} cannot reach {path}: {closed[-1]} is closed to others"
 
 
 def _may_enter(folder: Path, entry: pwd.struct_passwd) -> bool:

@@ -31,7 +31,7 @@ class HeaderDecoder:
         wraps. Where a TCP header is cut before its length field, there is none and `payload_length` is 0.
         """
         where = locate(batch, self.stats)
-        network = read_networks(batch.buffer, where)
+        network = read_networks(batch.buffer, where, live=batch.direction is not None)
         transport = read_transports(batch.buffer, where, network)
         segments = unfold(batch, where, network, transport)
         _mark_copies(batch, where, network, transport)

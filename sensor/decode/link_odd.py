@@ -131,7 +131,7 @@ def _mpls(frame: bytes, at: int, depth: int) -> Inner:
             return Inner(TOO_DEEP)
     at += 4
     if frame[at] >> 4 == 0 and depth > 0:
-        return _ethernet(frame, at + 4, depth)._replace(source=b"", destination=b"")
+        return _ethernet(frame, at + 4, depth - 1)._replace(source=b"", destination=b"")
     return _by_nibble(frame, at, depth)
 
 

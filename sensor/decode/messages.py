@@ -228,7 +228,9 @@ def _sequence(segment: Segment) -> int:
 def _names(segment: Segment) -> tuple[bytes, bytes]:
     """Owner and key of a segment's stream."""
     ports = (segment.source_port << 16 | segment.destination_port).to_bytes(4, "big")
-    return (segment.source_mac or b"") + (segment.destination_mac or b""), segment.source + segment.destination + ports
+    macs = (segment.source_mac or b"") + (segment.destination_mac or b"")
+    # Without MACs (tun, PPP) the sender's address tells who it is.
+    return macs or segment.source, segment.source + segment.destination + ports
 
 
 def _base(payload: bytes, sequence: int, start: int | None) -> int | None:

@@ -59,14 +59,18 @@ class Networks:
     """Packets with more than MAX_EXTENSIONS."""
 
 
-def read_networks(buffer: NDArray[np.uint8], where: Located) -> Networks:
-    """Reads the outermost IP headers, completes words 2 and 3 of `where.words`."""
+def read_networks(buffer: NDArray[np.uint8], where: Located, *, live: bool) -> Networks:
+    """Reads the outermost IP headers, completes words 2 and 3 of `where.words`; `live`: not out of a file."""
     found = _nothing(len(where.row)) if where.six.all() else _read_four(buffer, where)
     families: NDArray[np.uint64] | int = 4 << 8
     if where.six.any():
         _read_six(buffer, where, found)
         families = where.six * np.uint64(2 << 8)
         families += 4 << 8
+    if live:
+        # The kernel hands over whole packets: a length beyond one is a lie that would count as traffic.
+        for rows in found.beyond:
+            found.length[rows] = where.wire[rows]
     where.words[3] |= found.protocol
     where.words[3] |= families
     return found
@@ -151,7 +155,7 @@ def _implied_length(head: NDArray[np.uint8], room: NDArray[np.int64], wire: NDAr
     jumbo = (head[:, 6] == 0) & (room >= 48) & (number(head, 42) == _JUMBO)
     stated = head[:, 44:48].view(">u4")[:, 0].astype(np.int64) + 40
     empty = (head[:, 6] == _NO_NEXT) | (wire <= PADDED)
-    return np.where(empty, 40, np.where(jumbo, stated, wire))
+    return np.where(empty, 40, np.where(jumbo, np.minimum(stated, wire), wire))
 
 
 def _walk_extensions(buffer: NDArray[np.uint8], rows: NDArray[np.int64], where: Located, found: Networks) -> None:

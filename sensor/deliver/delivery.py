@@ -1,6 +1,7 @@
 """All that happens to a new alert: one log line, and a place in every outbox."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from sensor.deliver.log import log_alert
@@ -8,6 +9,8 @@ from sensor.deliver.outbox import Outbox
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import SensorInfo
 from sensor.model.alert import Alert
+
+log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -49,6 +52,9 @@ class Delivery:
         await asyncio.gather(*(outbox.drain() for outbox in self.outboxes))
 
     async def stop(self) -> None:
-        """Close the sinks."""
+        """Close the sinks; one line for each that some alerts did not reach, whatever cut them off."""
+        for outbox in self.outboxes:  # before any sink is closed: closing may be cut off, too
+            if left := outbox.outcomes.unsent + outbox.waiting:
+                log.warning("sink %s: %d alert%s not delivered", outbox.name, left, "" if left == 1 else "s")
         for outbox in self.outboxes:
             await outbox.sink.close()

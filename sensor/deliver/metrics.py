@@ -171,7 +171,13 @@ def _about_capture(counters: Counters) -> Iterator[Metric]:
         {(kind,): count for kind, count in counters.messages.items()},
     )
     watching: Amounts = {} if counters.interface is None else {(counters.interface,): 1}
-    yield _gauge("capture_interface_info", "The interface being watched; always 1.", ("interface",), watching)
+    yield _gauge("capture_interface_info", "The interface, there or waited for; always 1.", ("interface",), watching)
+    yield _gauge(
+        "capture_interface_up",
+        "1 while frames can be captured, 0 while the interface is missing or down.",
+        (),
+        {(): int(counters.interface_up)},
+    )
     yield _counter(
         "capture_interface_waits", "How often the interface was missing.", (), {(): counters.interface_waits}
     )

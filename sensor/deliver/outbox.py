@@ -88,8 +88,8 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Alerts in the queue, without the one being sent."""
-        return len(self._queue)
+        """Alerts that are not settled: the queue, and the one being sent or tried again."""
+        return len(self._queue) + self._in_hand
 
     def put(self, alert: dict[str, Any]) -> None:
         """Queue one ALERT if it is severe enough; never blocks, never raises.
@@ -117,8 +117,9 @@ class Outbox:
                 await self._deliver(waiting)
                 self._in_hand = 0
         finally:
-            self.outcomes.unsent += len(self._queue) + self._in_hand
+            self.outcomes.unsent += self.waiting
             self._queue.clear()
+            self._in_hand = 0
             self._finished.set()
 
     async def drain(self) -> None:

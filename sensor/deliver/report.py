@@ -9,6 +9,7 @@ from sensor.base.times import rfc3339
 from sensor.base.units import size_text
 from sensor.deliver.shapes import Json, alert_object, client_row
 from sensor.deliver.snapshots import SensorInfo
+from sensor.deliver.sums import beside_rows
 from sensor.model.alert import SEVERITIES, Alert
 from sensor.model.client import Client
 from sensor.model.destination import Destination
@@ -114,10 +115,8 @@ def _capture_lines(replayed: Replayed) -> list[str]:
 def _client_lines(client: Client, destinations: Sequence[Destination], width: int) -> list[str]:
     addresses = [address for address in client.addresses if address != client.id]
     about = ", ".join(part for part in (client.name, client.vendor, *addresses[:4]) if part)
-    totals, local = client.totals, client.local
-    moved = f"  sent {size_text(totals.sent_bytes)}, received {size_text(totals.received_bytes)}"
-    if local.sent_bytes or local.received_bytes:
-        moved += f"; of that local: sent {size_text(local.sent_bytes)}, received {size_text(local.received_bytes)}"
+    totals = client.totals
+    moved = f"  sent {size_text(totals.sent_bytes)}, received {size_text(totals.received_bytes)}{beside_rows(client)}"
     lines = [f"{client.id}  {about}".rstrip(), moved]
     if destinations:
         busiest = sorted(destinations, key=lambda row: (-_moved(row), *_ends(row)))

@@ -27,7 +27,9 @@ class Counters:
     """Plain integers since the start; those without another word never fall."""
 
     interface: str | None = None
-    """What is being watched; None while there is nothing."""
+    """What is being watched, or waited for; None while there is nothing."""
+    interface_up: bool = True
+    """False while the interface is missing or down."""
     frames: int = 0
     dropped_frames: int = 0
     undecodable_frames: int = 0

@@ -20,6 +20,9 @@ class Case:
     """The first packet, in ns."""
     contact: Contact
     """The one that was seen last."""
+    frames_before: int = 0
+    dropped_before: int = 0
+    """Frames captured and lost before the case began, since the start of the sensor."""
     last_seen: int = 0
     sent_bytes: int = 0
     received_bytes: int = 0
@@ -48,7 +51,12 @@ class Case:
     def evidence(self) -> Evidence:
         """As it stands."""
         return Evidence(
-            self.sent_bytes, self.received_bytes, self.started_at, self.last_seen, self.frames, self.dropped
+            self.sent_bytes,
+            self.received_bytes,
+            self.started_at,
+            self.last_seen,
+            self.frames - self.frames_before,
+            self.dropped - self.dropped_before,
         )
 
 

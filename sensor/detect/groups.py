@@ -66,6 +66,10 @@ class Groups(Generic[L]):
             del self._numbers[self._labels[number]]
             self._free.append(number)
 
+    def label(self, row: int) -> L | None:
+        """The label that the row's contact counts under."""
+        return self._labels[int(self._group[row])] if row in self._contacts else None
+
     def forget(self, row: int) -> None:
         """The row's contact is no more."""
         self.take_out(row)

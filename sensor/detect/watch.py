@@ -57,7 +57,11 @@ class Matcher:
         """Whether the contact's client is watched here, and its far end is at one of the places."""
         if self._clients and contact.client not in self._clients:
             return False
-        return any(True for _ in self._places.at(contact)) and not any(True for _ in self._exceptions.at(contact))
+        return any(True for _ in self._places.at(contact)) and not self.excepts(contact)
+
+    def excepts(self, contact: Contact) -> bool:
+        """Whether the contact is at one of the exceptions."""
+        return any(True for _ in self._exceptions.at(contact))
 
     def places(self, contact: Contact) -> dict[str, object]:
         """Which of the places it is at, by kind; one of each kind at most."""

@@ -3,6 +3,7 @@
 One address of a CDN carries thousands of names, so what one client asked for says nothing about another's contact.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ MAX_ADDRESSES_PER_CLIENT = 2048
 
 MAX_NAMES_PER_ADDRESS = 8
 """Names per client and address; the last in the order of `lookup` go first."""
+
+MAX_NAMES_PER_SOURCE = 4
+"""Of those, names from one source (tls, dns, cname)."""
 
 MAX_NAMES = 32_768
 """Names in all (about 13 MB as names are, 19 MB if all are as long as can be): beyond it the client with most
@@ -86,8 +90,9 @@ class NameBook:
             repeated = {entry.name for entry in fresh}
             kept = [entry for entry in held if entry.until >= now and entry.name not in repeated]
             merged = sorted(fresh + kept, key=_order)
-            self.evicted += max(0, len(merged) - MAX_NAMES_PER_ADDRESS)
-            del merged[MAX_NAMES_PER_ADDRESS:]
+            found = len(merged)
+            merged = _capped(merged)
+            self.evicted += found - len(merged)
         self._resize(pages, len(merged) - len(held))
         gone = pages.entries.put(address, merged)
         if gone is not None:
@@ -160,6 +165,17 @@ class _Pages:
 
 def _life(name: Name, ttl: int | None) -> int:
     return TLS_LIFE if name.source == "tls" else max(ttl or 0, DNS_LIFE)
+
+
+def _capped(entries: list[_Entry]) -> list[_Entry]:
+    """At most MAX_NAMES_PER_ADDRESS, and MAX_NAMES_PER_SOURCE of one source: none can push out what others know."""
+    sources = Counter[str]()
+    kept = []
+    for entry in entries:
+        sources[entry.name.source] += 1
+        if sources[entry.name.source] <= MAX_NAMES_PER_SOURCE:
+            kept.append(entry)
+    return kept[:MAX_NAMES_PER_ADDRESS]
 
 
 def _order(entry: _Entry) -> tuple[int, int]:

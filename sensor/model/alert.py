@@ -40,9 +40,9 @@ class Evidence:
     first_seen: int
     last_seen: int
     frames: int = 0
-    """Frames that capture handed over until then."""
+    """Frames that capture handed over meanwhile."""
     dropped_frames: int = 0
-    """Frames that the kernel had no room for until then."""
+    """Frames that the kernel had no room for meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

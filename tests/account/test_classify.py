@@ -136,6 +136,20 @@ def test_a_refused_contact_is_asked_for_again_in_the_next_second(case: Case, mon
     assert case.classify(udp(HOME, FAR_TOO), at=2 * SECOND)[0][0] == FAR_TOO
 
 
+def test_a_flow_without_room_is_reconsidered_out_of_a_second_budget(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sensor.account.ledger.MAX_NEW_CONTACTS", 1)
+    frames = [udp(HOME, FAR), udp(HOME, FAR_TOO), udp(HOME, "5.6.7.9", ports=(40_000, 53))]
+    packets = HeaderDecoder().decode(batch([(0, frame) for frame in frames]))
+    owners = case.classifier.classify(packets, np.arange(3), np.full(3, SECOND))
+    assert [owner.lasting for owner in owners] == [True, False, False]
+    again = case.classifier.reconsider(packets.key(1), 2 * SECOND - 1)
+    assert again is not None
+    assert (case.service(again.service), again.sent, again.lasting) == ((FAR_TOO, 17, 9999), True, True)
+    assert case.classifier.reconsider(packets.key(2), 2 * SECOND - 1) is None
+
+
 def test_what_is_local_may_change_for_new_flows(case: Case) -> None:
     case.classify(udp(HOME, FAR))
     case.classifier.replace(Local(("42.0.0.0/8",)))

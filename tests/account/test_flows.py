@@ -41,6 +41,12 @@ def add(table: FlowTable, given_packets: Packets) -> np.ndarray:
     return table.add(given_packets, slice(0, len(given_packets)), given_packets.time)
 
 
+def add_known(table: FlowTable, given_packets: Packets, service: int = 0) -> np.ndarray:
+    rows = add(table, given_packets)
+    table.service[rows] = service
+    return rows
+
+
 @pytest.mark.parametrize("six", [False, True])
 def test_packets_of_one_flow_share_a_row(six: bool) -> None:
     table = FlowTable()
@@ -57,14 +63,34 @@ def test_packets_of_one_flow_share_a_row(six: bool) -> None:
 
 def test_nothing_is_collected_twice() -> None:
     table = FlowTable()
-    add(table, packets([1, 2]))
+    add_known(table, packets([1, 2]))
     assert len(table.collect().flows) == 2
     assert len(table.collect().flows) == 0
 
 
+def test_what_a_flow_moved_waits_until_it_is_known_whose_it_is() -> None:
+    table = FlowTable()
+    [row] = add(table, packets([1]))
+    [known] = add_known(table, packets([2]), service=4)
+    assert table.collect().flows.tolist() == [known]
+    add(table, packets([1]))
+    table.service[row] = 9
+    moved = table.collect()
+    assert (moved.flows.tolist(), moved.service.tolist()) == ([row], [9])
+    assert (moved.packets.tolist(), moved.bytes.tolist(), moved.first.tolist()) == ([2], [200], [1000])
+
+
+def test_once_owners_are_forgotten_every_flow_is_classified_again() -> None:
+    table = FlowTable()
+    rows = add_known(table, packets([1, 2]), service=3)
+    table.collect()
+    table.forget_owners()
+    assert table.unclassified(rows).tolist() == [0, 1]
+
+
 def test_first_and_last_time_within_what_is_collected() -> None:
     table = FlowTable()
-    add(table, packets([1, 1, 1]))
+    add_known(table, packets([1, 1, 1]))
     moved = table.collect()
     assert (moved.first.tolist(), moved.last.tolist()) == ([1000], [1002])
 
@@ -153,6 +179,7 @@ def test_spans_are_parts_of_a_batch() -> None:
     batch.length[:] = [10, 20, 30, 40]
     rows = table.add(batch, slice(1, 3), batch.time[1:3])
     assert len(rows) == 2
+    table.service[rows] = 0
     assert sorted(table.collect().bytes.tolist()) == [20, 30]
 
 
@@ -169,7 +196,7 @@ def test_counts_equal_those_of_a_plain_dictionary(batches: list[tuple[bool, list
     table = FlowTable(most=82, seed=seed)
     counted: dict[tuple[bool, int], list[int]] = {}
     for six, flows in batches:
-        rows = add(table, packets(flows, six=six))
+        rows = add_known(table, packets(flows, six=six))
         for flow, row in zip(flows, rows.tolist(), strict=True):
             assert counted.setdefault((six, flow), [row, 0])[0] == row
             counted[six, flow][1] += 1

@@ -5,7 +5,7 @@ import pytest
 
 from sensor.account import ledger as ledger_module
 from sensor.account.flows import Collected
-from sensor.account.ledger import Ledger, Limits
+from sensor.account.ledger import MAX_NEW_CONTACTS, Ledger, Limits
 from sensor.account.locality import Ends
 from sensor.base.addresses import parse_address
 from sensor.base.times import SECOND
@@ -84,7 +84,7 @@ def test_bytes_of_an_evicted_contact_that_were_on_the_way_are_not_lost() -> None
     ledger = Ledger(Limits(contacts_per_client=16))
     service = move(ledger, far(0), at=SECOND)
     for number in range(1, 30):
-        move(ledger, far(number), at=SECOND * 2 + number)
+        move(ledger, far(number), at=SECOND * (1 + number))
     assert not ledger.find(PHONE, far(0))
     late = [np.array([value], np.int64) for value in (0, service, 1, 11, 1, SECOND, SECOND)]
     ledger.post(Collected(*late))  # type: ignore[arg-type]
@@ -96,12 +96,12 @@ def test_bytes_of_an_evicted_contact_that_were_on_the_way_are_not_lost() -> None
 def test_evicted_rows_are_used_again_only_after_release() -> None:
     ledger = Ledger(Limits(contacts_per_client=16))
     for number in range(17):
-        move(ledger, far(number), at=SECOND * 2 + number)
+        move(ledger, far(number), at=SECOND * (2 + number))
     gone = set(ledger.forgotten)
     assert gone
     assert not gone & {contact.row for contact in ledger.find(PHONE, far(16))}
     ledger.release()
-    move(ledger, far(99))
+    move(ledger, far(99), at=99 * SECOND)
     assert ledger.find(PHONE, far(99))[0].row in gone
 
 
@@ -166,8 +166,58 @@ def test_evictions_show_that_rows_may_be_gone() -> None:
     before = ledger.evictions
     move(ledger, far(1))
     assert ledger.evictions == before
-    move(ledger, far(2))
+    move(ledger, far(2), at=2 * SECOND)
     assert ledger.evictions != before
+
+
+def test_a_contact_that_moved_in_this_second_is_not_evicted_for_a_new_one() -> None:
+    ledger = Ledger(Limits(contacts_per_client=2))
+    move(ledger, far(1))
+    move(ledger, far(2), at=SECOND + 1)
+    move(ledger, far(3), at=2 * SECOND - 1)
+    assert (ledger.stats.evicted_contacts, ledger.stats.refused_contacts, ledger.forgotten) == (0, 1, [])
+    everything, _, other = ledger.totals(ledger.clients[PHONE])
+    assert (everything.sent_bytes, other.sent_bytes) == (300, 100)
+    move(ledger, far(3), at=2 * SECOND)
+    assert (ledger.stats.evicted_contacts, ledger.stats.refused_contacts) == (1, 1)
+    assert ledger.find(PHONE, far(3))
+
+
+def test_a_full_table_refuses_newcomers_while_nothing_in_it_is_quiet() -> None:
+    ledger = Ledger(Limits(contacts=20))
+    for number in range(30):
+        move(ledger, far(number))
+    assert (ledger.contacts.destinations, ledger.stats.refused_contacts, ledger.stats.evicted_contacts) == (20, 10, 0)
+    assert sums(ledger) == 3000
+
+
+def test_contacts_that_others_open_leave_room_for_those_of_the_client() -> None:
+    ledger = Ledger(Limits())
+    for number in range(MAX_NEW_CONTACTS + 1):
+        move(ledger, far(number), sent=False)
+    assert ledger.stats.refused_contacts == 1
+    assert len(ledger.clients[PHONE].contacts) == MAX_NEW_CONTACTS
+    move(ledger, far(5000))
+    assert ledger.find(PHONE, far(5000))
+    assert ledger.stats.refused_contacts == 1
+
+
+def test_a_refused_contact_has_a_second_budget_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_NEW_CONTACTS", 1)
+    ledger = Ledger(Limits())
+    ends = [Ends(PHONE, ME, far(number), True) for number in range(3)]
+    assert [ledger.assign(each, SECOND)[1] for each in ends] == [True, False, False]
+    assert [ledger.assign(each, SECOND, again=True)[1] for each in ends[1:]] == [True, False]
+
+
+def test_evicted_clients_are_named_until_release() -> None:
+    ledger = Ledger(Limits(clients=2))
+    strangers = [b"\x02" + number.to_bytes(5, "big") for number in range(3)]
+    for number, mac in enumerate(strangers):
+        move(ledger, None, mac=mac, at=SECOND * (1 + number))
+    assert ledger.gone == strangers[:1]
+    ledger.release()
+    assert ledger.gone == []
 
 
 def test_the_key_of_a_contact_is_that_of_its_client() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensor.account.columns import Moved
+from sensor.account.ledger import AGAIN, ANSWERED, OPENED
 from sensor.account.tables import MAX_ADDRESSES, MAX_SERVICES, ClientRow, Contacts, Services
 from sensor.model.activity import Contact
 from sensor.model.destination import Place
@@ -46,13 +47,28 @@ class TestClientRow:
         row.see(near)
         row.see(too)
         row.contacts |= {far + near: 7, far + too: 9, near + far: 1}
-        assert sorted(row.rows(far)) == [7, 9]
-        assert list(row.rows(b"\5\6\7\x09")) == []
+        assert sorted(row.rows(far, near)) == [7, 9]
+        assert list(row.rows(b"\5\6\7\x09", near)) == []
+
+    def test_knows_a_contact_by_an_address_that_it_does_not_remember(self) -> None:
+        row = client()
+        far, own = b"\5\6\7\x08", b"\xc0\xa8\1\x09"
+        row.contacts[far + own] = 7
+        assert list(row.rows(far, own)) == [7]
+        assert list(row.rows(far, b"")) == []
 
     def test_opens_so_many_contacts_per_second(self) -> None:
         row = client()
-        assert [row.may_open(7, 2) for _ in range(4)] == [True, True, False, False]
-        assert row.may_open(8, 2)
+        assert [row.may_open(7, OPENED, 2) for _ in range(4)] == [True, True, False, False]
+        assert row.may_open(8, OPENED, 2)
+
+    @pytest.mark.parametrize("spent", [OPENED, ANSWERED, AGAIN])
+    def test_contacts_of_one_kind_leave_room_for_the_others(self, spent: int) -> None:
+        row = client()
+        assert [row.may_open(7, spent, 1) for _ in range(3)] == [True, False, False]
+        assert [row.may_open(7, kind, 1) for kind in (OPENED, ANSWERED, AGAIN)] == [
+            kind != spent for kind in (OPENED, ANSWERED, AGAIN)
+        ]
 
 
 class TestContacts:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.base.fields import Asn, Domain, Interface, Label, Listen, Mac, Network, Owner, is_mac
+from sensor.base.fields import Asn, Domain, Host, Interface, Label, Listen, LocalNetwork, Mac, Network, Owner, is_mac
 
 
 @pytest.mark.parametrize("value", [4837, "4837", "AS4837", " as4837 "])
@@ -50,6 +50,29 @@ def test_what_is_no_network(text: str) -> None:
         Network(text)
 
 
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0"])
+def test_not_every_address_is_a_clients(text: str) -> None:
+    with pytest.raises(ValueError, match="nothing would be a destination"):
+        LocalNetwork(text)
+
+
+def test_a_local_network_is_a_network() -> None:
+    assert LocalNetwork("2001:db8:77::/48") == "2001:db8:77::/48"
+    with pytest.raises(ValueError, match="did you mean"):
+        LocalNetwork("10.0.0.1/8")
+
+
+def test_hosts_are_names_as_browsers_send_them() -> None:
+    assert [Host(text) for text in ("Router.lan", "router", "bücher.example")] == [
+        "router.lan",
+        "router",
+        "xn--bcher-kva.example",
+    ]
+    for wrong in ("", "http://router.lan", "router.lan:8470", "router.lan/", "*.lan", "a b"):
+        with pytest.raises(ValueError, match=r"is not a host name like router\.lan"):
+            Host(wrong)
+
+
 def test_domains_have_one_spelling() -> None:
     assert Domain("API.Xiaomi.com.") == "api.xiaomi.com"
     assert Domain("bücher.example") == "xn--bcher-kva.example"
@@ -78,6 +101,12 @@ def test_macs_have_one_spelling() -> None:
     assert not is_mac("Redmi Note")
     with pytest.raises(ValueError, match="is not a MAC address like"):
         Mac("60:38:e0")
+
+
+@pytest.mark.parametrize("text", ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:fb", "33-33-00-00-00-01"])
+def test_a_group_address_is_no_clients(text: str) -> None:
+    with pytest.raises(ValueError, match="is a group address"):
+        Mac(text)
 
 
 def test_labels_are_short_and_printable() -> None:
@@ -112,7 +141,7 @@ def test_where_it_cannot(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_value_or_a_printable_value_error(text: str) -> None:
-    for kind in (Label, Asn, Owner, Network, Domain, Mac, Interface, Listen):
+    for kind in (Label, Asn, Owner, Network, LocalNetwork, Domain, Host, Mac, Interface, Listen):
         try:
             kind(text)
         except ValueError as error:

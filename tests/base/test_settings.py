@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensor.base.countries import Country
+from sensor.base.fields import Mac
 from sensor.base.settings import build, read
 from sensor.base.units import Count, Duration, Size
 from sensor.errors import ConfigError
@@ -16,6 +18,12 @@ class Web:
     listen: str = "127.0.0.1:8470"
     hosts: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    country: Country | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    mac: Mac
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class Tree:
     limit: int | None = None
     web: Web = Web()
     watch: tuple[Watch, ...] = ()
+    client: tuple[Client, ...] = ()
     sink: Sink = Sink()
 
 
@@ -96,7 +105,7 @@ def test_a_key_in_the_wrong_table_is_found_again() -> None:
 
 
 def test_a_key_like_no_other_lists_what_there_is() -> None:
-    assert problems({"web": {"zzz": 1}}) == ["web.zzz: unknown key; known here: hosts, listen, ports"]
+    assert problems({"web": {"zzz": 1}}) == ["web.zzz: unknown key; known here: country, hosts, listen, ports"]
 
 
 @pytest.mark.parametrize(
@@ -122,9 +131,13 @@ def test_a_key_like_no_other_lists_what_there_is() -> None:
         ({"web": {"hosts": "router.lan"}}, 'web.hosts: expected a list of texts, got "router.lan"'),
         ({"web": {"hosts": ["a", 5]}}, "web.hosts: expected text, got 5"),
         ({"web": {"ports": [True]}}, "web.ports: expected a whole number, got true"),
-        ({"watch": {"name": "a"}}, "watch: expected an array of tables, [[watch]], got a table"),
+        ({"watch": {"name": "a"}}, "watch: write [[watch]], with double brackets"),
         ({"watch": [5]}, "watch[0]: expected a table, got 5"),
+        ({"watch": 5}, "watch: expected an array of tables, [[watch]], got 5"),
         ({"watch": [{}]}, "watch[0].name: missing"),
+        ({"client": [{}]}, 'client[0].mac: missing; for example mac = "60:38:e0:c5:35:a0"'),
+        ({"web": {"country": "China"}}, "web.country: 'China' is not an ISO 3166-1 alpha-2 code; write it like CN"),
+        ({"web": {"country": "UK"}}, "web.country: 'UK' is not an ISO 3166-1 alpha-2 code; the United Kingdom is 'GB'"),
         (
             {"watch": [{"name": "a"}, {"name": "b", "severity": "loud"}]},
             'watch[1] ("b").severity: expected one of "info", "warning", got "loud"',
@@ -195,9 +208,15 @@ def test_any_table_is_a_tree_or_a_config_error(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("raw", "where"),
     [
-        (b"a = 1\nb = = 2\n", "line 2, column 5: invalid value"),
+        (b"a = br0\n", 'line 1, column 5: invalid value; text needs quotes, as in interface = "br0"'),
+        (
+            b"a = 90s\n",
+            "line 1, column 7: expected newline or end of document after a statement; "
+            'text needs quotes, as in poll = "100ms"',
+        ),
+        (b"[a]\n[b]\n[a]\n", "line 3, column 3: this key or table stands twice"),
         (b'a = "x', "line 1, column 7: unterminated string"),
-        (b"a = 1\na = 2\nb = 3", "line 2, column 6: cannot overwrite a value"),
+        (b"a = 1\na = 2\nb = 3", "line 2, column 6: this key or table stands twice"),
         (b"a = 1\n# \xff\n", "line 2: not UTF-8 text"),
         (b"a = " + b"[" * 100_000, "nested too deeply"),
         (b"#" * 1_000_001, "larger than 1000000 bytes"),

@@ -360,7 +360,7 @@ def test_without_the_capability_it_says_what_is_missing(world: Any) -> None:
     with world.inside("c1"):
         os.seteuid(65534)
         try:
-            with pytest.raises(CaptureError, match=r"CAP_NET_RAW.*sudo.*AmbientCapabilities.*setcap"):
+            with pytest.raises(CaptureError, match=r"CAP_NET_RAW.*sudo.*AmbientCapabilities"):
                 Ring("lo").open()
         finally:
             os.seteuid(0)

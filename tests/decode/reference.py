@@ -111,7 +111,7 @@ def ipv6(packet: bytes, wire: int) -> Network | None:
     if length == 40 and follows != 59 and wire > 46:
         length = wire
         if follows == 0 and packet[42:44] == b"\xc2\x04" and len(packet) >= 48:
-            length = unpack_from(">I", packet, 44)[0] + 40
+            length = min(unpack_from(">I", packet, 44)[0] + 40, wire)
     at, fragment, steps = 40, False, 0
     known = packet[:length]
     while follows in EXTENSIONS:

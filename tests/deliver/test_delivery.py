@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from sensor.deliver import outbox as outbox_module
 from sensor.deliver.chat.webhook import Settings, Webhook
 from sensor.deliver.delivery import Delivery
@@ -28,9 +30,38 @@ async def test_one_dead_one_alive(examples, receiver, caplog):
     dead, lab = delivery.outboxes
     assert (dead.outcomes.unsent, lab.outcomes.delivered) == (1, 1)
     assert "watchlist firing" in caplog.text
+    assert [line for line in caplog.messages if "alert not delivered" in line] == ["sink dead: 1 alert not delivered"]
 
 
-async def test_down_for_a_while_then_up_arrives_once(examples, receiver, monkeypatch):
+async def test_cut_off_at_the_deadline_is_logged_too(examples, receiver, caplog):
+    async def silent(writer):
+        await asyncio.Event().wait()
+
+    receiver.answers = [silent]
+    delivery = Delivery(lambda: examples.info, [hook("lab", receiver.url)])
+    await delivery.start()
+    running = asyncio.ensure_future(delivery.run())
+    for number in range(3):
+        delivery.put(examples.alert(f"a{number}"))
+    await receiver.got(1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await delivery.drain()
+    running.cancel()
+    await asyncio.wait({running})
+    await delivery.stop()
+    assert caplog.messages[-1] == "sink lab: 3 alerts not delivered"
+
+
+async def test_never_run_is_logged_too(examples, caplog):
+    delivery = Delivery(lambda: examples.info, [hook("lab", "http://127.0.0.1:1/")])
+    await delivery.start()
+    delivery.put(examples.alert())
+    await delivery.stop()
+    assert caplog.messages[-1] == "sink lab: 1 alert not delivered"
+
+
+async def test_down_for_a_while_then_up_arrives_once(examples, receiver, monkeypatch, caplog):
     monkeypatch.setattr(outbox_module, "FIRST_RETRY_SECONDS", 0.02)
     delivery = Delivery(lambda: examples.info, [hook("lab", receiver.url)])
     await receiver.stop()
@@ -46,6 +77,8 @@ async def test_down_for_a_while_then_up_arrives_once(examples, receiver, monkeyp
         await delivery.drain()
     await delivery.stop()
     assert [request.json["state"] for request in receiver.requests] == ["firing", "resolved"]
+    assert "1 alert not delivered" not in caplog.text
+    assert "alerts not delivered" not in caplog.text
 
 
 async def test_without_sinks_it_runs_until_drained(examples):

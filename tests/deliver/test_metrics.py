@@ -61,6 +61,7 @@ def test_names_and_values(world, examples):
     assert value(samples, "evicted_rows_total", table="destinations") == 7
     assert value(samples, "table_rows", table="flows") == 6
     assert value(samples, "capture_interface_info", interface="br0") == 1
+    assert value(samples, "capture_interface_up") == 1
     assert value(samples, "client_sent_bytes_total", client=mac) == 1200
     assert value(samples, "client_received_bytes_total", client=mac) == 340
     assert value(samples, "client_info", client=mac, mac=mac, name="phone", vendor="Wistron Neweb") == 1
@@ -91,6 +92,11 @@ def test_nothing_seen_yet(world):
     samples = scrape(Metrics(world, [], ["watchlist"]))
     assert value(samples, "alerts_total", detector="watchlist", severity="info") == 0
     assert not any(name == "idlewire_client_sent_bytes_total" for name, _ in samples)
+
+
+def test_a_missing_interface_shows(world):
+    world.counts = Counters(interface="nope0", interface_up=False)
+    assert value(scrape(Metrics(world, [], [])), "capture_interface_up") == 0
 
 
 def test_clients_beyond_the_cap_are_summed_and_nothing_falls(world, examples, monkeypatch):

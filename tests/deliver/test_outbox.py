@@ -95,6 +95,18 @@ async def test_retries_back_off_and_keep_the_order():
     assert outbox.outcomes.retried == 11
 
 
+async def test_the_one_tried_again_waits_too():
+    outbox = Outbox(Scripted(down(3600)))
+    outbox.put(alert("a"))
+    outbox.put(alert("b"))
+    assert outbox.waiting == 2
+    async with running(outbox):
+        await until(lambda: outbox.sink.calls)
+        assert outbox.waiting == 2
+    assert outbox.waiting == 0
+    assert outbox.outcomes.delivered == 2
+
+
 async def test_jitter_halves_at_most():
     outbox = Timed(Scripted(down()))
     outbox._jitter = lambda: 0.0
@@ -241,6 +253,7 @@ async def test_cancelled_while_sending_is_counted():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert outbox.outcomes.unsent == 2
+    assert outbox.waiting == 0
 
 
 async def test_drain_without_run_returns():

@@ -82,6 +82,12 @@ def test_table(result):
     ]
 
 
+def test_only_the_way_that_was_used(result, examples):
+    world = examples.world()
+    world.all_clients = [examples.client(local=type(examples.totals())(200, 0))]
+    assert "  sent 1.2 KB, received 340 B; of that local: sent 200 B" in replay_table(result(world)).splitlines()
+
+
 @pytest.mark.parametrize("width", [0, 80, 200])
 def test_rows_fit_the_terminal(result, examples, width):
     world = examples.world()

@@ -3,7 +3,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensor.enrich import names as names_module
-from sensor.enrich.names import DNS_LIFE, MAX_ADDRESSES_PER_CLIENT, MAX_NAMES_PER_ADDRESS, TLS_LIFE, NameBook
+from sensor.enrich.names import (
+    DNS_LIFE,
+    MAX_ADDRESSES_PER_CLIENT,
+    MAX_NAMES_PER_SOURCE,
+    TLS_LIFE,
+    NameBook,
+)
 from sensor.model.destination import Name
 
 S = 1_000_000_000
@@ -82,9 +88,9 @@ def test_an_address_keeps_its_best_names() -> None:
     for number in range(20):
         book.learn(PHONE, CDN, [dns(f"{number}.example")], number * S, ttl=60)
     kept = book.lookup(PHONE, CDN, 20 * S)
-    assert len(kept) == MAX_NAMES_PER_ADDRESS
+    assert len(kept) == 1 + MAX_NAMES_PER_SOURCE
     assert kept[:2] == [tls("real.example"), dns("19.example")]
-    assert book.evicted == 21 - MAX_NAMES_PER_ADDRESS
+    assert book.evicted == 21 - len(kept)
 
 
 def test_a_million_names_from_one_client_cost_only_its_own() -> None:
@@ -93,7 +99,7 @@ def test_a_million_names_from_one_client_cost_only_its_own() -> None:
     for number in range(1_000_000 // 8):
         asked = [dns(f"{number}-{part}.flood.example") for part in range(8)]
         book.learn(PHONE, number.to_bytes(4, "big"), asked, number, ttl=60)
-    assert len(book) == MAX_ADDRESSES_PER_CLIENT * 8 + 1
+    assert len(book) == MAX_ADDRESSES_PER_CLIENT * MAX_NAMES_PER_SOURCE + 1
     assert book.learned == 1_000_001
     assert book.evicted == 1_000_001 - len(book)
     assert book.lookup(LAPTOP, CDN, 1) == [dns("quiet.example")]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
 
@@ -29,7 +29,9 @@ MAX_URL_FILE = 8_192
 RETRY = frozenset({408, 425, 429})
 """Client errors that pass: request timeout, too early, too many requests."""
 
-_NO_URL = "the url must begin with http:// or https:// and a host"
+_NO_URL = "the URL must begin with http:// or https:// and a host"
+_NO_PORT = "the port of the URL must be a number from 1 to 65535"
+_BLANKS = "the URL has a blank or an unprintable character in it"
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """ValueError: not exactly one of the two, or no URL."""
-        if bool(self.url) == bool(self.url_file):
-            raise ValueError("needs one of url and url_file")
+        if self.url and self.url_file:
+            raise ValueError("give one of url and url_file, not both")
+        if not self.url and not self.url_file:
+            raise ValueError("needs url or url_file")
         if self.url:
-            shown_place(self.url)
+            try:
+                shown_place(self.url)
+            except ValueError as error:
+                raise ValueError(f"url: {error}") from None
 
 
 class Webhook(Sink):
@@ -137,12 +144,25 @@ def shown_place(url: str) -> str:
     """Scheme and host of a URL, which is what may be shown of it. ValueError, without the URL: it is none."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError:
         raise ValueError(_NO_URL) from None
-    if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
+    if parts.scheme not in ("http", "https") or not host:
         raise ValueError(_NO_URL)
+    if not url.isprintable() or " " in url:
+        raise ValueError(_BLANKS)
+    port = _port(parts)
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/…"
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(_NO_PORT) from None
+    if port == 0:
+        raise ValueError(_NO_PORT)
+    return port
 
 
 async def _discard(response: aiohttp.ClientResponse) -> None:

@@ -82,6 +82,7 @@ class Api:
                 "sensor": {"name": text(sensor.name), "version": sensor.version},
                 "capture": {
                     "interface": text(counters.interface),
+                    "interface_up": counters.interface_up,
                     "frames": counters.frames,
                     "dropped_frames": counters.dropped_frames,
                     "undecodable_frames": counters.undecodable_frames,

@@ -14,6 +14,7 @@ from sensor.base.times import rfc3339
 from sensor.base.units import size_text
 from sensor.deliver.shapes import captured_ratio
 from sensor.deliver.snapshots import Counters, Snapshots
+from sensor.deliver.sums import beside_rows
 from sensor.deliver.web.api import client_id
 from sensor.deliver.web.security import problem
 from sensor.model.alert import Alert
@@ -61,7 +62,7 @@ class Pages:
             _alerts([alert for alert in snapshots.alerts() if client is None or alert.client.id == client]),
             *_clients(clients, snapshots, MAX_ROWS if client is not None else None),
             "<footer>",
-            f"<p>{_text(sensor.name)} {_text(sensor.version)}</p>",
+            f"<p>idlewire {_text(sensor.version)} on {_text(sensor.name)}</p>",
             f"<p>{_text(sensor.attribution)}</p>" if sensor.attribution else "",
             '<p><a href="/api/v1/status">API</a> <a href="/metrics">metrics</a></p>',
             "</footer></body></html>",
@@ -77,11 +78,11 @@ def _cell(value: object, kind: str = "") -> str:
     return f'<td class="{kind}">{_text(value)}</td>' if kind else f"<td>{_text(value)}</td>"
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Heads as they are, rows of cells that are HTML already."""
+def _table(kind: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Heads as they are, rows of cells that are HTML already; `kind`: how the style sheet knows its columns."""
     head = "".join(f'<th scope="col"{NUMBER if name in NUMBERS else ""}>{_text(name)}</th>' for name in heads)
     body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'
 
 
 def _head() -> str:
@@ -95,11 +96,21 @@ def _head() -> str:
 
 
 def _status(counters: Counters, clients: int, *, only: bool) -> str:
-    watching = f"Watching {counters.interface}" if counters.interface else "Waiting for an interface"
-    seen = captured_ratio(counters.frames, counters.dropped_frames)
-    shown = "" if only else f", {clients:,} client{'' if clients == 1 else 's'}"
-    line = f"{watching}: {counters.frames:,} frames{shown}, {seen:.2%} of the traffic seen"
-    return f"<p>{_text(line)}</p>" + ('<p><a href="/">All clients</a></p>' if only else "")
+    up = counters.interface_up and counters.interface is not None
+    captured = [f"{counters.frames:,} frames"]
+    if not only:
+        captured.append(f"{clients:,} client{'' if clients == 1 else 's'}")
+    any_traffic = counters.frames or counters.dropped_frames
+    if any_traffic:
+        captured.append(f"{captured_ratio(counters.frames, counters.dropped_frames):.2%} of the traffic seen")
+    line = ", ".join(captured)
+    if up:
+        line = f"Watching {counters.interface}: {line}"
+    else:
+        waiting = f"Waiting for {counters.interface or 'an interface'}: nothing is captured"
+        line = f"{waiting}; before: {line}" if any_traffic else waiting
+    said = f"<p>{_text(line)}</p>" if up else f'<p class="warning">{_text(line)}</p>'
+    return said + ('<p><a href="/">All clients</a></p>' if only else "")
 
 
 def _alerts(alerts: Sequence[Alert]) -> str:
@@ -117,7 +128,7 @@ def _alerts(alerts: Sequence[Alert]) -> str:
         for alert in latest[:MAX_ALERTS]
     ]
     more = f"<p>and {len(alerts) - MAX_ALERTS:,} more</p>" if len(alerts) > MAX_ALERTS else ""
-    return "<h2>Alerts</h2>" + _table(("updated", "state", "severity", "client", "what"), rows) + more
+    return "<h2>Alerts</h2>" + _table("alerts", ("updated", "state", "severity", "client", "what"), rows) + more
 
 
 def _clients(clients: Sequence[Client], snapshots: Snapshots, limit: int | None) -> list[str]:
@@ -135,7 +146,7 @@ def _client(client: Client, destinations: Sequence[Destination], limit: int) -> 
     about = ", ".join(part for part in (client.vendor, *client.addresses[:4]) if part)
     line = (
         f"sent {size_text(client.totals.sent_bytes)} ({_rate(client.rates.sent_1m)}), "
-        f"received {size_text(client.totals.received_bytes)} ({_rate(client.rates.received_1m)})"
+        f"received {size_text(client.totals.received_bytes)} ({_rate(client.rates.received_1m)}){beside_rows(client)}"
     )
     title = f"{client.name} ({client.id})" if client.name else client.id
     parts = [
@@ -144,7 +155,7 @@ def _client(client: Client, destinations: Sequence[Destination], limit: int) -> 
         f"<p>{_text(line)}</p>",
     ]
     if destinations:
-        parts.append(_table(HEADS, (_cells(row) for row in destinations[:limit])))
+        parts.append(_table("destinations", HEADS, (_cells(row) for row in destinations[:limit])))
     if len(destinations) > limit:
         parts.append(f"<p>and {len(destinations) - limit:,} more destinations</p>")
     return "\n".join(part for part in parts if part)

@@ -43,7 +43,7 @@ class ClientTable(Detector):
             yield from self.active()
 
     def tick(self, now: int) -> Iterator[Alert]:
-        if self._started_at is not None and now - self._last >= self._quiet:
+        if self._started_at is not None and abs(now - self._last) >= self._quiet:
             yield self._alert(self._started_at, self._last + self._quiet)
             self._started_at = None
 

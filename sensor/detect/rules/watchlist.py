@@ -6,7 +6,9 @@
    the client sends; what it receives later keeps it open.
 3. There is one alert per watch, client and owner of the destination. Where the owner is unknown, the AS, the country,
    and at last "unknown" stand for it: a million addresses that nobody knows make one alert.
-4. A client that goes through more than MAX_OWNERS owners of one watch has the rest in one more alert, so that it
+4. A match stays: names that the client uses later for the same address cannot talk it out of a watch.
+5. Time that steps back by `resolve_after` or more ends what it finds open.
+6. A client that goes through more than MAX_OWNERS owners of one watch has the rest in one more alert, so that it
    cannot flood the chat, and cannot take the room that the alerts of other clients need.
 """
 
@@ -67,11 +69,18 @@ class Watchlist(Detector):
         self._matchers = [Matcher(watch) for watch in facts.watches if watch.enabled]
         self._groups: Groups[_Label] = Groups()
         self._cases: dict[Key, tuple[Matcher, Case]] = {}
+        self._before = 0, 0
+        """Frames and dropped ones up to the second before."""
         self._owners: Counter[tuple[str, str]] = Counter()
         """(watch, client) -> open cases with an owner of their own."""
 
     def learned(self, contact: Contact, now: int) -> None:
-        watches = tuple(number for number, matcher in enumerate(self._matchers) if matcher.matches(contact))
+        before = self._groups.label(contact.row)
+        watches = tuple(
+            number
+            for number, matcher in enumerate(self._matchers)
+            if matcher.matches(contact) or (before and number in before.watches and not matcher.excepts(contact))
+        )
         if watches:
             self._groups.put(contact, _Label(contact.client, owner_key(contact.place), watches))
         else:
@@ -84,9 +93,10 @@ class Watchlist(Detector):
         for label, movement in self._groups.moved(activity):
             for number in label.watches:
                 yield from self._moved(self._matchers[number], label, movement, frames, dropped)
+        self._before = frames, dropped
 
     def tick(self, now: int) -> Iterator[Alert]:
-        over = [key for key, (_, case) in self._cases.items() if now - case.last_seen >= self._quiet]
+        over = [key for key, (_, case) in self._cases.items() if abs(now - case.last_seen) >= self._quiet]
         for key in over:
             yield self._resolve(key)
 
@@ -108,7 +118,7 @@ class Watchlist(Detector):
         elif movement.sent_packets and len(self._cases) >= MAX_ACTIVE:
             self.suppressed += 1
         elif movement.sent_packets:
-            case = Case((self.name, *key), movement.first_seen, movement.contact)
+            case = Case((self.name, *key), movement.first_seen, movement.contact, *self._before)
             _add(matcher, case, movement, frames, dropped)
             self._cases[key] = (matcher, case)
             self._owners[watch, label.client] += key[2] != OTHER_OWNERS

@@ -170,17 +170,34 @@ def test_only_the_place_is_shown():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host/s3cret", "file:///s3cret", "s3cret", "http://", "http://h:99999/s3cret", "http://h/\ns3cret"]
+    ("url", "said"),
+    [
+        ("ftp://host/s3cret", "the URL must begin"),
+        ("file:///s3cret", "the URL must begin"),
+        ("s3cret", "the URL must begin"),
+        ("http://", "the URL must begin"),
+        ("http://h:99999/s3cret", "the port of the URL"),
+        ("http://h:0/s3cret", "the port of the URL"),
+        ("http://h:s3cret/", "the port of the URL"),
+        ("http://h/\ns3cret", "the URL has a blank"),
+        ("http://h/ s3cret", "the URL has a blank"),
+    ],
 )
-def test_no_url(url):
-    with pytest.raises(ConfigError, match=r'^sink\[0\] \("lab"\): the url must begin') as caught:
+def test_no_url(url, said):
+    with pytest.raises(ConfigError, match=rf'^sink\[0\] \("lab"\)\.url: {said}') as caught:
         build(Settings, {"url": url}, 'sink[0] ("lab")')
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("table", [{}, {"url": "http://h/", "url_file": "/x"}])
-def test_one_of_the_two(table):
-    with pytest.raises(ConfigError, match="needs one of url and url_file"):
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({}, "needs url or url_file"),
+        ({"url": "http://h/", "url_file": "/x"}, "give one of url and url_file, not both"),
+    ],
+)
+def test_one_of_the_two(table, said):
+    with pytest.raises(ConfigError, match=said):
         build(Settings, table, "sink[0]")
 
 

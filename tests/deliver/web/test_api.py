@@ -3,6 +3,7 @@
 import pytest
 
 from sensor.deliver.shapes import alert_object, client_entry, destination_entry
+from sensor.deliver.snapshots import Counters
 from sensor.deliver.web.api import client_id
 
 
@@ -94,10 +95,17 @@ async def test_status(site, examples):
     answer = await site.json("/api/v1/status")
     assert answer["sensor"] == {"name": "box", "version": "0.1.0"}
     assert answer["capture"]["interface"] == "br0"
+    assert answer["capture"]["interface_up"] is True
     assert answer["capture"]["captured_ratio"] == 0.9
     assert answer["alerts_firing"] == 1
     assert answer["geo_database"]["name"] == "IPinfo Lite"
     assert answer["attribution"] == examples.info.attribution
+
+
+async def test_a_missing_interface_shows(site, world):
+    world.counts = Counters(interface="nope0", interface_up=False)
+    capture = (await site.json("/api/v1/status"))["capture"]
+    assert (capture["interface"], capture["interface_up"]) == ("nope0", False)
 
 
 async def test_hostile_text_is_valid_json(site, world, examples):

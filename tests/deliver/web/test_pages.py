@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from sensor.deliver.snapshots import Counters
 from sensor.deliver.web import pages as module
 from sensor.deliver.web.pages import Pages
+from sensor.deliver.web.server import STATIC
 
 ELEMENTS = {"html", "head", "meta", "title", "link", "body", "header", "h1", "h2", "a", "p", "div", "footer"}
 ELEMENTS |= {"table", "thead", "tbody", "tr", "th", "td"}
@@ -58,6 +60,8 @@ def test_what_it_shows(world):
         "Amazon.com",
         "phone sent 1.2 KB to Xiaomi in CN",
         "Watching br0: 90 frames, 1 client, 90.00% of the traffic seen",
+        "sent 1.2 KB (6 B/s), received 340 B (1 B/s); of that local: sent 200 B, received 40 B",
+        "idlewire 0.1.0 on box",
         "IP data by IPinfo, CC BY-SA 4.0",
     ):
         assert expected in text
@@ -68,6 +72,32 @@ def test_nothing_yet(world):
     world.all_clients, world.all_destinations, world.all_alerts = [], [], []
     text = "\n".join(Outline(Pages(world).render()).texts)
     assert "None seen yet." in text
+
+
+BEFORE = "90 frames, 1 client, 90.00% of the traffic seen"
+
+
+@pytest.mark.parametrize(
+    ("counts", "headline"),
+    [
+        (Counters("br0", True, 90, 10), f"Watching br0: {BEFORE}"),
+        (Counters("br0"), "Watching br0: 0 frames, 1 client"),
+        (Counters("br0", True, 0, 5), "Watching br0: 0 frames, 1 client, 0.00% of the traffic seen"),
+        (Counters("nope0", False), "Waiting for nope0: nothing is captured"),
+        (Counters("br0", False, 90, 10), f"Waiting for br0: nothing is captured; before: {BEFORE}"),
+        (Counters(None, False), "Waiting for an interface: nothing is captured"),
+        (Counters(), "Waiting for an interface: nothing is captured"),
+    ],
+)
+def test_headline(world, counts, headline):
+    world.counts = counts
+    assert headline in Outline(Pages(world).render()).texts
+
+
+def test_the_style_knows_every_column():
+    style = (STATIC / "style.css").read_text()
+    for number, head in list(enumerate(module.HEADS, 1))[2:]:
+        assert f'.destinations td:nth-child({number})::before {{ content: "{head} "; }}' in style
 
 
 def test_unknown_is_called_unknown(world, examples):
