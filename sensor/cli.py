@@ -88,7 +88,9 @@ def _check(options: argparse.Namespace) -> int:
     if options.file is None and not path.exists():
         print(f"{path} does not exist: all defaults hold")  # noqa: T201
         return 0
-    config.load(path)
+    problems = config.problems(config.load(path))
+    if problems:
+        raise ConfigError(*(f"{path}: {problem}" for problem in problems))
     print(f"{path}: fine")  # noqa: T201
     return 0
 

@@ -127,8 +127,7 @@ class Pipeline:
         self.counts.ip_bytes += int(packets.length.sum())
         before = self.counts.frames
         times, clock = self.timeline.settle(packets.time)
-        for span in self._spans(clock // SECOND):
-            self.counts.frames = before + int(packets.row[span.stop - 1]) + 1
+        for span in self._spans(clock // SECOND, before + packets.row):
             self._count(batch, packets, span, times[span])
         self.counts.frames = before + len(batch)
 
@@ -153,12 +152,13 @@ class Pipeline:
             self._learn(heard)
         self._close()
 
-    def _spans(self, seconds: NDArray[np.int64]) -> Iterator[slice]:
-        """Cuts where seconds end, and closes those; no span is longer than SPAN."""
+    def _spans(self, seconds: NDArray[np.int64], frames: NDArray[np.int64]) -> Iterator[slice]:
+        """Cuts where seconds end, and closes those; no span is longer than SPAN. `frames`: [n] how many came before."""
         borders = np.flatnonzero(np.diff(seconds)) + 1
         start = 0
         for stop in (*(int(border) for border in borders), len(seconds)):
             if start < stop:
+                self.counts.frames = int(frames[start])
                 self._enter(int(seconds[start]))
             for begin in range(start, stop, SPAN):
                 yield slice(begin, min(begin + SPAN, stop))

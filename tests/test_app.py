@@ -146,6 +146,26 @@ async def test_what_the_interface_says_is_local_is_added_to_the_settings(
     assert [each.address for each in app.house.destinations(PHONE_ID)] == ["8.8.8.8"]
 
 
+async def test_what_is_local_is_known_before_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = FakeCapture([batch([(0, udp(HOME, FAR)), (1, udp(HOME, FAR_TOO)), (2, udp(HOME, "8.8.8.8"))])], [], [])
+    capture.local = LocalNetworks(prefixes=("42.62.0.0/16",), addresses=frozenset({bytes([5, 6, 7, 8])}))
+    app = app_with(capture, monkeypatch)
+    async with asyncio.timeout(10):
+        await app.run()
+    assert [each.address for each in app.house.destinations(PHONE_ID)] == ["8.8.8.8"]
+
+
+async def test_running_flows_are_asked_anew_when_what_is_local_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_with(FakeCapture([], [], []), monkeypatch)
+    pipeline = app.house.pipeline
+    pipeline.feed(batch([(0, udp(HOME, FAR)), (1, udp(HOME, FAR_TOO))]))
+    app._take_over(LocalNetworks(prefixes=("42.62.0.0/16",), addresses=frozenset()))
+    pipeline.feed(batch([(2, udp(HOME, FAR)), (3, udp(HOME, FAR_TOO))]))
+    pipeline.finish()
+    sent = {each.address: each.totals.sent_packets for each in app.house.destinations(PHONE_ID)}
+    assert sent == {FAR: 1, FAR_TOO: 2}
+
+
 async def test_seconds_end_while_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sensor.app.IDLE", 0.01)
     app = app_with(FakeCapture([], [], []), monkeypatch)

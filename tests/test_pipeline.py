@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from sensor import pipeline as pipeline_module
 from sensor.account.flows import SPAN, FlowTable
-from sensor.account.ledger import Limits
+from sensor.account.ledger import MAX_NEW_CONTACTS, Limits
+from sensor.account.locality import Local
 from sensor.account.snapshot import clients
+from sensor.base.addresses import parse_address
 from sensor.base.countries import Country
 from sensor.base.fields import Domain, Label
 from sensor.base.times import SECOND
@@ -279,6 +281,73 @@ def test_a_flow_that_goes_on_after_its_contact_was_evicted_opens_it_again(size: 
     assert (phone.totals.sent_bytes, phone.other.sent_bytes + shown) == (24 * 40, 24 * 40)
 
 
+CROWD = [f"5.6.{number >> 8}.{number & 255}" for number in range(MAX_NEW_CONTACTS)]
+
+
+@pytest.mark.parametrize("size", [100, 4096])
+def test_an_upload_within_a_flood_gets_its_contact_when_the_second_ends(size: int) -> None:
+    heard: list[Alert] = []
+    watch = Watch(name=Label("china"), countries=(Country("CN"),))
+    live = pipeline(watch=watch, alerts=heard.append, atlas=Atlas(**{FAR: "CN"}))
+    flood = [udp(HOME, far) for far in (*CROWD, "5.9.0.1")]
+    run(at_once(*flood, *[tcp(HOME, FAR, bytes(60))] * 2), size, live)
+    shown = moved(live)
+    assert shown[PHONE_ID, FAR] == (200, 0, 2, 0)
+    assert (PHONE_ID, "5.9.0.1") not in shown, "a decoy has one packet and gets no second look"
+    assert [(alert.state, alert.client.id) for alert in heard] == [("firing", PHONE_ID)]
+    [phone] = clients(live.ledger, live.now, lambda _: (None, None))
+    assert (phone.totals.sent_bytes, phone.other.sent_bytes) == (len(flood) * 28 + 200, 28)
+
+
+def test_unsolicited_packets_do_not_use_up_what_the_client_may_open() -> None:
+    knocks = [udp(far, HOME, macs=BACK) for far in (*CROWD, "5.9.0.1")]
+    done = run(at_once(*knocks, tcp(HOME, FAR)))
+    assert moved(done)[PHONE_ID, FAR] == (40, 0, 1, 0)
+    assert (PHONE_ID, "5.9.0.1") not in destinations(done)
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_local_talk_of_an_evicted_client_counts_for_nobody_else(size: int) -> None:
+    macs = [b"\x02" + number.to_bytes(5, "big") for number in range(7)]
+    talk = [udp(f"192.168.1.{20 + at}", GATEWAY, bytes(972), macs=(mac, ROUTER)) for at, mac in enumerate(macs[:6])]
+    frames = [(at * 1000, frame) for at, frame in enumerate(talk)]
+    frames += [(SECOND, udp("192.168.1.40", FAR, macs=(macs[6], ROUTER)))]
+    frames += [(second * SECOND + at + 1, frame) for second in (1, 2, 3) for at, frame in enumerate(talk)]
+    done = run(frames, size, pipeline(limits=Limits(clients=5)))
+    everyone = {each.id: each for each in clients(done.ledger, done.now, lambda _: (None, None))}
+    assert done.ledger.stats.evicted_clients > 0
+    newest = everyone.get(macs[6].hex(":"))
+    if newest is not None:  # else it was evicted in its turn
+        assert (newest.totals.sent_bytes, newest.local.sent_bytes, newest.totals.received_bytes) == (28, 0, 0)
+    for mac in macs[:6]:
+        assert mac.hex(":") not in everyone or everyone[mac.hex(":")].totals.sent_bytes % 1000 == 0
+    assert sum(each.totals.sent_bytes for each in everyone.values()) == done.counts.ip_bytes == 24 * 1000 + 28
+
+
+def test_names_of_an_evicted_client_are_forgotten() -> None:
+    live = pipeline(limits=Limits(clients=2))
+    live.feed(batch([(0, tcp(HOME, FAR)), (1, answer("a.example", FAR))]))
+    assert names(live) == {(PHONE_ID, FAR): [("a.example", "dns")]}
+    for second in (1, 2):
+        mac = b"\x02" + second.to_bytes(5, "big")
+        live.feed(batch([(second * SECOND, udp(HOME_TOO, FAR_TOO, macs=(mac, ROUTER)))]))
+    live.finish()
+    assert PHONE not in live.ledger.clients
+    assert live._names.lookup(PHONE, parse_address(FAR), live.now) == []
+
+
+def test_what_is_local_may_change_while_flows_run() -> None:
+    near = "2400:4000::9"
+    inbound = tcp(FAR_SIX, near, bytes(140), ports=(443, 40_000), macs=BACK)
+    live = pipeline()
+    live.feed(batch([(0, inbound), (1, inbound), (SECOND, inbound)]))
+    assert ROUTER in live.ledger.clients, "without a known prefix it looks as if the router were sending"
+    live.relocate(Local(("2400:4000::/64",)))
+    live.feed(batch([(SECOND + 1, inbound), (2 * SECOND, inbound)]))
+    live.finish()
+    assert moved(live) == {(PHONE_ID, FAR_SIX): (0, 400, 0, 2), (ROUTER.hex(":"), near): (600, 0, 3, 0)}
+
+
 def test_evicted_clients_count_as_other_and_the_engine_is_told() -> None:
     crowds: list[int] = []
 
@@ -340,7 +409,7 @@ def test_detectors_see_each_second_once_with_the_frames_until_then() -> None:
     live.finish()
     assert seen.seen == [
         ("learned", b"\x2a\x3e\x30\x0a", SECOND, ()),
-        ("second", SECOND, [56], [0], 2, 4),
+        ("second", SECOND, [56], [0], 3, 4),
         ("tick", 2 * SECOND),
         ("learned", b"\5\6\7\x08", 3 * SECOND, ()),
         ("second", 3 * SECOND, [28], [0], 4, 4),

@@ -131,7 +131,49 @@ def test_clients_beyond_the_cap_push_out_the_longest_unused(monkeypatch: pytest.
     assert book.evicted == 501
 
 
+def test_names_of_strangers_do_not_push_out_those_of_a_known_client() -> None:
+    book = NameBook()
+    book.learn(PHONE, CDN, [dns("phone.example")], 0, ttl=60)
+    for number in range(names_module.MAX_CLIENTS + 500):
+        book.learn(b"\x02" + number.to_bytes(5, "big"), CDN, [dns("x.example")], 0, ttl=60, known=False)
+    assert book.lookup(PHONE, CDN, 0) == [dns("phone.example")]
+    assert len(book) == 1 + names_module.MAX_STRANGERS
+    assert book.evicted == names_module.MAX_CLIENTS + 500 - names_module.MAX_STRANGERS
+
+
+def test_many_strangers_cannot_take_the_room_of_all_from_a_known_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_module, "MAX_NAMES", 100)
+    book = NameBook()
+    for number in range(30):
+        book.learn(PHONE, number.to_bytes(4, "big"), [dns("phone.example")], 0, ttl=60)
+    for number in range(20 * names_module.MAX_STRANGERS):
+        book.learn(b"\x02" + number.to_bytes(5, "big"), CDN, [dns("x.example")], 0, ttl=60, known=False)
+    assert all(book.lookup(PHONE, number.to_bytes(4, "big"), 0) for number in range(30))
+
+
+def test_a_stranger_keeps_its_names_when_it_becomes_known() -> None:
+    book = NameBook()
+    book.learn(PHONE, CDN, [dns("early.example")], 0, ttl=60, known=False)
+    assert book.lookup(PHONE, CDN, 1) == [dns("early.example")]
+    book.learn(PHONE, CDN, [dns("later.example")], S, ttl=60)
+    for number in range(names_module.MAX_STRANGERS + 1):
+        book.learn(b"\x02" + number.to_bytes(5, "big"), CDN, [dns("x.example")], S, ttl=60, known=False)
+    assert book.lookup(PHONE, CDN, S) == [dns("later.example"), dns("early.example")]
+
+
+def test_a_client_that_is_forgotten_takes_its_names_along() -> None:
+    book = NameBook()
+    book.learn(PHONE, CDN, [dns("phone.example"), cname("edge.example")], 0, ttl=60)
+    book.learn(LAPTOP, CDN, [dns("laptop.example")], 0, ttl=60)
+    book.forget(PHONE)
+    book.forget(PHONE)
+    assert book.lookup(PHONE, CDN, 0) == []
+    assert book.lookup(LAPTOP, CDN, 0) == [dns("laptop.example")]
+    assert (len(book), book.evicted) == (1, 0)
+
+
 _EVENTS = st.tuples(
+    st.booleans(),
     st.sampled_from([b"a", b"b", b"c"]),
     st.sampled_from([b"1", b"2", b"3", b"4"]),
     st.lists(st.builds(Name, st.sampled_from(["x", "y", "z", "", "v"]), st.sampled_from(["tls", "dns", "cname", "?"]))),
@@ -143,17 +185,18 @@ _EVENTS = st.tuples(
 @settings(max_examples=60)
 @given(events=st.lists(_EVENTS, max_size=60))
 def test_the_count_is_right_and_no_name_wanders(
-    events: list[tuple[bytes, bytes, list[Name], int, int | None]],
+    events: list[tuple[bool, bytes, bytes, list[Name], int, int | None]],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(names_module, "MAX_NAMES", 12)
         patch.setattr(names_module, "MAX_CLIENTS", 2)
+        patch.setattr(names_module, "MAX_STRANGERS", 1)
         patch.setattr(names_module, "MAX_ADDRESSES_PER_CLIENT", 3)
         book = NameBook()
         told: dict[tuple[bytes, bytes], set[Name]] = {}
-        for client, address, names, now, ttl in events:
-            book.learn(client, address, names, now, ttl)
+        for known, client, address, names, now, ttl in events:
+            book.learn(client, address, names, now, ttl, known=known)
             told.setdefault((client, address), set()).update(names)
             assert set(book.lookup(client, address, now)) <= told[client, address]
-            pages = list(book._clients.values())
+            pages = [*book._clients.values(), *book._strangers.values()]
             assert len(book) == sum(len(held) for page in pages for held in page.entries.values()) <= 12
