@@ -182,7 +182,7 @@ class Pipeline:
         new = self.flows.unclassified(flows)
         if len(new):
             if self.ledger.crowded:
-                self.ledger.post(self.flows.collect())  # so that it is known which contacts are quiet
+                self.ledger.post(self.flows.collect(held=False))  # so that it is known which contacts are quiet
             self._classify(packets, new + span.start, flows[new], times[new])
         for heard in listen(self.messages, self.flows, batch, packets, span, flows, times, self._tunnels):
             self._learn(heard)
@@ -194,6 +194,7 @@ class Pipeline:
             self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
             if not owner.lasting:
                 self._provisional.append(flow)
+                self.flows.held[flow] = True
         if len(self.ledger.opened) >= MAX_UNSETTLED:
             self._settle()
 
@@ -240,12 +241,13 @@ class Pipeline:
             self._deliver(self.engine.crowded(now, self.ledger.limits.clients))
         retired = self.ledger.services.retired()
         if len(retired):
-            self._post()
+            self.ledger.post(self.flows.collect())
             self.flows.disown(retired)
         for row in self.ledger.forgotten:
             self.engine.forgotten(row)
         for client in self.ledger.gone:
-            self._names.forget(client)
+            if client not in self.ledger.clients:
+                self._names.forget(client)
         self.ledger.release()
 
     def _names_of(self, contact: Contact, now: int) -> list[Name]:
@@ -279,6 +281,7 @@ class Pipeline:
         """What flows moved goes to the ledger; those that it had no room for are asked about again."""
         self.ledger.post(self.flows.collect())
         self.flows.service[self._provisional] = UNKNOWN
+        self.flows.held[self._provisional] = False
         self._provisional.clear()
 
     def _tick(self, now: int) -> None:

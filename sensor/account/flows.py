@@ -68,6 +68,8 @@ class FlowTable:
         self.side = np.zeros(most, np.int8)
         self.bytes = np.zeros(most, np.int64)
         self.packets = np.zeros(most, np.int64)
+        self.held = np.zeros(most, np.bool_)
+        """What the flow moves waits for the end of the second: until then it is open whose it is."""
         self.first = np.full(most, _NEVER, np.int64)
         self.last = np.zeros(most, np.int64)
         self.wanted = np.zeros(most, np.bool_)
@@ -101,9 +103,15 @@ class FlowTable:
             return unknown
         return firsts(flows, unknown)
 
-    def collect(self) -> Collected:
-        """What classified flows moved since the last call; from now on it counts as collected."""
-        flows = np.flatnonzero(self.packets[: self.count] * (self.service[: self.count] != UNKNOWN))
+    def collect(self, *, held: bool = True) -> Collected:
+        """What classified flows moved since the last call; from now on it counts as collected.
+
+        `held` False: without those that wait for the end of the second.
+        """
+        ready = (self.packets[: self.count] > 0) & (self.service[: self.count] != UNKNOWN)
+        if not held:
+            ready &= ~self.held[: self.count]
+        flows = np.flatnonzero(ready)
         collected = Collected(
             flows,
             self.service[flows],
@@ -139,7 +147,7 @@ class FlowTable:
         order = np.argsort(self.last[: self.count], kind="stable")
         kept = np.sort(order[self.count // 2 :])
         self.expired += self.count - len(kept)
-        for name in ("_words", "_tail", "service", "side", "last", "wanted", "started", "start"):
+        for name in ("_words", "_tail", "service", "side", "last", "held", "wanted", "started", "start"):
             column = getattr(self, name)
             column[: len(kept)] = column[kept]
         self.count = len(kept)
@@ -219,6 +227,7 @@ class FlowTable:
         self.service[new] = UNKNOWN
         self.bytes[new] = 0
         self.packets[new] = 0
+        self.held[new] = False
         self.first[new] = _NEVER
         self.last[new] = 0
         self.wanted[new] = False

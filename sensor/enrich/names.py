@@ -131,8 +131,9 @@ class NameBook:
         return pages
 
     def _trim(self) -> None:
-        """An eighth off the client with most names: the search for it is then paid once per many names."""
-        pages = max((*self._clients.values(), *self._strangers.values()), key=lambda pages: pages.size)
+        """An eighth off the client with most names, of strangers first: the search is paid once per many names."""
+        strangers = [pages for pages in self._strangers.values() if pages.size]
+        pages = max(strangers or self._clients.values(), key=lambda pages: pages.size)
         goal = pages.size - max(1, pages.size // 8)
         while pages.size > goal:
             held = pages.entries.pop(next(iter(pages.entries)))
