@@ -41,8 +41,15 @@ class Live(House):
     def counters(self) -> Counters:
         """All counts."""
         seen = self.capture.statistics
+        counters = super().counters()
         return dataclasses.replace(
-            super().counters(),
+            counters,
+            events={
+                **counters.events,
+                "copy_skipped": seen.copies_skipped,
+                "copy_mismatched": seen.copies_mismatched,
+                "filter_narrowed": seen.narrowed,
+            },
             interface=self.capture.name,
             interface_up=self.capture.local is not None and not self.capture.waiting,
             dropped_frames=seen.dropped,

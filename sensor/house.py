@@ -84,6 +84,7 @@ class House:
                 "flows": pipeline.flows.expired,
                 "streams": pipeline.messages.streams.evicted,
             },
+            events=self._events(),
             clients=len(ledger.clients) - 1,
             destinations=ledger.contacts.destinations,
             flows=pipeline.flows.count,
@@ -106,6 +107,21 @@ class House:
     def alerts(self) -> list[Alert]:
         """Firing and lately resolved, by start."""
         return self.engine.alerts()
+
+    def _events(self) -> dict[str, int]:
+        messages, timeline = self.pipeline.messages, self.pipeline.timeline
+        return {
+            "clamped_time": timeline.clamped,
+            "clock_step": timeline.steps,
+            "bad_hello": messages.stats.bad_hellos,
+            "cut_hello": messages.stats.cut_hellos,
+            "lost_stream": messages.stats.lost_streams,
+            "deep_tunnel": messages.stats.deep_tunnels,
+            "beyond_frame": self.pipeline.headers.stats.beyond_frame,
+            "geo_error": self.geo.errors,
+            "detector_failure": sum(self.engine.failures.values()),
+            "alert_suppressed": sum(self.engine.suppressed.values()),
+        }
 
     def _describe(self, mac: bytes | None) -> tuple[str | None, str | None]:
         if mac is None:

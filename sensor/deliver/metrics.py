@@ -189,7 +189,7 @@ def _about_capture(counters: Counters) -> Iterator[Metric]:
 def _about_tables(counters: Counters) -> Iterator[Metric]:
     yield _counter(
         "evicted_rows",
-        "Rows that had no room in a table; their bytes are kept in a row for the rest.",
+        "Rows evicted from a full table, and flows refused one; their bytes are kept in a row for the rest.",
         ("table",),
         {(table,): count for table, count in counters.evicted.items()},
     )
@@ -199,6 +199,12 @@ def _about_tables(counters: Counters) -> Iterator[Metric]:
         ("flows",): counters.flows,
     }
     yield _gauge("table_rows", "Rows held now.", ("table",), held)
+    yield _counter(
+        "events",
+        "What was given up, doubted or left out on the way, by kind; none of it loses bytes.",
+        ("event",),
+        {(event,): count for event, count in counters.events.items()},
+    )
 
 
 def _about_clients(clients: Sequence[Client], own: set[str]) -> Iterator[Metric]:

@@ -45,7 +45,7 @@ class Result:
     destinations: Mapping[str, Sequence[Destination]]
     """By client id."""
     names_seen: Iterable[str]
-    """Server names out of TLS and QUIC client hellos."""
+    """Server names out of TLS client hellos."""
     alerts: Sequence[Alert]
     sensor: SensorInfo
 

@@ -38,6 +38,8 @@ class Counters:
     """Kind (dns, tls) -> messages read."""
     evicted: Mapping[str, int] = field(default_factory=dict)
     """Table (clients, destinations, names, flows, streams) -> rows that had no room."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """Kind -> times, of a closed set: what was given up, doubted or left out."""
     clients: int = 0
     """Rows held now, as the two below."""
     destinations: int = 0

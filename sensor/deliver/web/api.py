@@ -109,12 +109,12 @@ def client_id(wanted: str) -> str:
     """A client's id as typed by someone: a MAC or an address in any notation, or "other". ValueError otherwise."""
     if wanted == OTHER:
         return wanted
-    for read, write in ((parse_mac, mac_text), (parse_address, address_text)):
+    for read, write in ((parse_address, address_text), (parse_mac, mac_text)):
         try:
             return write(read(wanted))
         except ValueError:
             continue
-    raise ValueError("client: must be a MAC address, the id of a client")
+    raise ValueError("client: must be the id of a client: its MAC, its address where it has none, or other")
 
 
 def _ends(row: Destination) -> tuple[str, str, str]:
