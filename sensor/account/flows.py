@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sensor.model.flow import FlowKey, unpack
 from sensor.model.packets import ACK, SYN, Packets
 
-MAX_FLOWS = 65_536
+MAX_FLOWS = 81_920
 """Flows in one direction."""
 
 SPAN = 16_384
@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _NEVER = np.iinfo(np.int64).max
-_INDEX_PER_FLOW = 4
+_INDEX_PER_FLOW = 3
 
 
 @dataclass(slots=True)
