@@ -80,6 +80,7 @@ class App:
         metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors])
         self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics)
         self._stop = asyncio.Event()
+        self._local: LocalNetworks | None = None
 
     def prepare(self) -> None:
         """What must be done before privileges are dropped and the loop runs. SensorError."""
@@ -119,6 +120,9 @@ class App:
             _log.info("running as %s with CAP_NET_RAW only", became)
 
     def _take_over(self, local: LocalNetworks) -> None:
+        if local == self._local:
+            return
+        self._local = local
         prefixes = (*self.house.configured_local, *local.prefixes)
         self.house.pipeline.relocate(Local(prefixes, frozenset(local.addresses)))
         _log.info("local: %s", ", ".join(prefixes) or "private addresses only")
