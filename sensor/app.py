@@ -82,11 +82,15 @@ class App:
         self._stop = asyncio.Event()
         self._local: LocalNetworks | None = None
 
+    @property
+    def _user(self) -> str | None:
+        """Whom to become; None: an unprivileged one."""
+        return None if self.config.user == "auto" else self.config.user
+
     def prepare(self) -> None:
         """What must be done before privileges are dropped and the loop runs. SensorError."""
         privileges.can_capture()
-        user = None if self.config.user == "auto" else self.config.user
-        warning = privileges.prepare_state(self.config.state_dir, user)
+        warning = privileges.prepare_state(self.config.state_dir, self._user)
         if warning:
             _log.warning("%s", warning)
         self.house.open()
@@ -115,7 +119,7 @@ class App:
 
     async def _drop(self) -> None:
         privileges.preload()
-        became = privileges.drop(None if self.config.user == "auto" else self.config.user)
+        became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
 

@@ -219,10 +219,11 @@ class Pipeline:
         if not names:
             return
         self._names.learn(client, address, names, now, ttl, known=client in self.ledger.clients)
-        for contact in self.ledger.find(client, address, own):
-            known = self._names.lookup(client, address, now)
-            if known != contact.names:
-                contact.names = known
+        contacts = self.ledger.find(client, address, own)
+        called = self._names.lookup(client, address, now) if contacts else []
+        for contact in contacts:
+            if called != contact.names:
+                contact.names = list(called)
                 if contact.place is not UNSETTLED:
                     self.engine.learned(contact, now)
 

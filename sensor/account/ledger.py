@@ -90,6 +90,7 @@ class Ledger:
         self._by_row: dict[int, ClientRow] = {}
         self._by_id: dict[str, ClientRow] = {}
         self._full_client = False
+        """A client has as many contacts as it may; not taken back before `release`."""
         self._free_clients: list[int] = []
         self._fresh_clients = (0, 0)
         self._touched: list[Rows] = []
@@ -165,6 +166,7 @@ class Ledger:
         self.gone.clear()
         self.forgotten.clear()
         self.overflow = False
+        self._full_client = any(len(each.contacts) >= self.limits.contacts_per_client for each in self.clients.values())
         self.services.release()
         self.contacts.release()
 
