@@ -64,7 +64,8 @@ def _replay(options: argparse.Namespace) -> int:
     from sensor.replay import replay
 
     progress = Progress()
-    result = replay(_for_replay(options.config), options.capture, local=options.local, progress=progress)
+    settings = _for_replay(options.config)
+    result = replay(settings, options.capture, local=options.local, foreground=options.foreground, progress=progress)
     progress.clear()
     for warning in result.replayed.warnings:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
@@ -143,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--local", action="append", default=[], type=_prefix, metavar="PREFIX", help="addresses that are clients, too"
     )
+    replay.add_argument("--foreground", type=Path, metavar="FILE", help="phone states as JSON lines")
     replay.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     replay.set_defaults(command=_replay)
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, is_mac
+from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac
+from sensor.base.references import with_ids
 from sensor.base.settings import build, collect, read
 from sensor.base.text import printable
 from sensor.base.units import Count, Duration, Size
@@ -16,6 +17,8 @@ from sensor.detect.base import DETECTORS, Detector
 from sensor.detect.watch import Watch
 from sensor.enrich.geo import GeoDatabase
 from sensor.errors import ConfigError, SensorError
+from sensor.foreground.base import SourceFacts
+from sensor.foreground.settings import ForegroundSettings
 from sensor.model.alert import Severity
 
 DEFAULT_PATH = Path("/etc/idlewire/idlewire.toml")
@@ -206,6 +209,7 @@ class Config:
     client: tuple[ClientSettings, ...] = ()
     watch: tuple[Watch, ...] = ()
     detect: DetectSettings = DetectSettings()
+    foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
     sink: tuple[SinkSettings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -240,6 +244,8 @@ def problems(config: Config) -> list[str]:
     A user that does not exist, databases and files of sinks that cannot be read. Only reads.
     """
     found: list[str] = []
+    for source in config.foreground.sources:
+        found += _refusal(source.plugin(source.settings, SourceFacts(report=lambda _: None, clock=lambda: 0)).prepare)
     if config.user != "auto":
         found += _refusal(lambda: privileges.account(config.user))
     for path in config.geo.databases:
@@ -261,28 +267,10 @@ def parse(values: Mapping[str, object]) -> Config:
         *_repeated("sink", "name", (sink.name for sink in config.sink)),
     ]
     macs = {str(client.name): str(client.mac) for client in config.client}
-    watches = [_with_macs(watch, at, macs, problems) for at, watch in enumerate(config.watch)]
+    resolved = with_ids(config, macs, problems)
     if problems:
         raise ConfigError(*problems)
-    return replace(config, watch=tuple(watches))
-
-
-def _with_macs(watch: Watch, at: int, macs: Mapping[str, str], problems: list[str]) -> Watch:
-    clients = []
-    for client in watch.clients:
-        if client in macs:
-            clients.append(Label(macs[client]))
-        elif is_mac(client):
-            try:
-                clients.append(Label(Mac(client)))
-            except ValueError as error:
-                problems.append(f'watch[{at}] ("{watch.name}").clients: {error}')
-        else:
-            known = f"; known: {', '.join(sorted(macs))}" if macs else ""
-            problems.append(
-                f'watch[{at}] ("{watch.name}").clients: "{client}" is no MAC and no name under [[client]]{known}'
-            )
-    return replace(watch, clients=tuple(clients))
+    return resolved
 
 
 def _refusal(attempt: Callable[[], object]) -> list[str]:

@@ -16,20 +16,36 @@ from sensor.detect.engine import Engine
 from sensor.enrich.geo import GeoDatabase
 from sensor.enrich.names import NameBook
 from sensor.enrich.vendors import Vendors
+from sensor.foreground.base import Source, SourceFacts
+from sensor.foreground.book import ForegroundBook
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import Report
 from sensor.pipeline import Pipeline
 
 
 class House:
     """Everything between capture and delivery. Implements `deliver.snapshots.Snapshots`."""
 
-    def __init__(self, config: Config, on_alert: Callable[[Alert], None], local: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        on_alert: Callable[[Alert], None],
+        local: Iterable[str] = (),
+        *,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`clock`: ns since 1970, for sources that hear of things as they happen."""
         self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir)
         self.vendors = Vendors()
         self.names = NameBook()
-        facts = Facts(self._alert_client, config.watch)
+        self.sources = [
+            each.plugin(each.settings, SourceFacts(self.report, clock)) for each in config.foreground.sources
+        ]
+        expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
+        self.foreground = ForegroundBook(config.foreground.rules, expecting)
+        facts = Facts(self._alert_client, config.watch, self.foreground)
         self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors])
         self.configured_local = (*map(str, config.local), *local)
         self.pipeline = Pipeline(
@@ -43,6 +59,7 @@ class House:
                 config.account.max_destinations_per_client,
             ),
             on_alert=on_alert,
+            states=self.foreground,
         )
         self._called = config.client_names
         self._vendor_of: dict[bytes, str | None] = {}
@@ -56,6 +73,10 @@ class House:
     def close(self) -> None:
         """Closes them."""
         self.geo.close()
+
+    def report(self, report: Report) -> None:
+        """A source of phone states says something."""
+        self.foreground.report(report)
 
     @property
     def now(self) -> int:

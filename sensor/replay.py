@@ -1,10 +1,12 @@
 """Capture files through the same pipeline as live frames."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sensor.capture.files import CaptureFiles
 from sensor.config import Config
 from sensor.deliver.report import Replayed, Result
+from sensor.foreground.history import Reporter, read_reports
 from sensor.house import House
 
 BATCH = 16_384
@@ -14,12 +16,23 @@ Progress = Callable[[int, int | None], None]
 """(bytes read, bytes in all or None) now and then."""
 
 
-def replay(config: Config, paths: Sequence[str], *, local: Sequence[str] = (), progress: Progress) -> Result:
+def replay(
+    config: Config,
+    paths: Sequence[str],
+    *,
+    local: Sequence[str] = (),
+    foreground: Path | None = None,
+    progress: Progress,
+) -> Result:
     """What the captures hold, by the packets' own time. CaptureError, DataError.
+
+    `foreground`: a file of phone states.
 
     Warnings about files that end early are in the result.
     """
     house = House(config, lambda _: None, local)
+    if foreground is not None:
+        house.pipeline.before_second = Reporter(read_reports(foreground, config.client_names), house.report).advance
     house.open()
     try:
         files = CaptureFiles(paths)

@@ -135,6 +135,7 @@ class Ledger:
         self.contacts.totals.add(contact, out, back, moved.first, moved.last)
         self.contacts.second.add(contact, out, back, moved.first, moved.last)
         self.client_totals.add(client, out, back, moved.first, moved.last)
+        np.add.at(self.contacts.uploaded, contact, moved.uploaded)
         self._touched.append(contact)
 
     def close(self, until: int) -> Activity:
@@ -156,8 +157,12 @@ class Ledger:
             second.received_packets[rows],
             second.first_seen[rows],
             second.last_seen[rows],
+            self.contacts.uploaded[rows],
+            self.contacts.client[rows],
+            np.zeros(len(rows), np.int8),
         )
         second.clear(touched)
+        self.contacts.uploaded[touched] = 0
         return activity
 
     def release(self) -> None:
@@ -182,6 +187,10 @@ class Ledger:
     def key(self, contact: Contact) -> bytes:
         """What its client is keyed by: the MAC, or the address where the link carries none."""
         return self._by_row[int(self.contacts.client[contact.row])].key
+
+    def identity(self, number: int) -> str:
+        """The id of the client with that number in an Activity."""
+        return self._by_row[number].id
 
     def totals(self, client: ClientRow) -> tuple[Totals, Totals, Totals]:
         """(all, local, other) of a client."""

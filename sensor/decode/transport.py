@@ -22,18 +22,24 @@ DNS_PORT = 53
 REFUSE_IMPOSSIBLE_TCP = True
 """Whether a TCP header length below 20 or beyond the packet's end makes a packet undecodable."""
 
-_PORTS, _TUNNEL = 1, 2
+_PORTS, _TUNNEL, _ICMPV6 = 1, 2, 4
 _PROTOCOL = np.zeros(256, np.uint8)
 _PROTOCOL[list(PORT_PROTOCOLS)] = _PORTS
 _PROTOCOL[list(TUNNEL_PROTOCOLS)] = _TUNNEL
+_PROTOCOL[58] = _ICMPV6
 _LEAST_HEADER = np.full(256, 255, np.uint8)
 _LEAST_HEADER[[TCP, UDP]] = 20, 8
 
-_DNS = 1
+DHCP_SERVER_PORT = 67
+ROUTER_SOLICITATION = 133
+"""ICMPv6 type (RFC 4861 section 4.1)."""
+
+_DNS, _DHCP = 1, 4
 _PORT = np.zeros(65536, np.uint8)
 """Port, as a little-endian load sees it -> what it may carry."""
 _PORT[np.array(TUNNEL_PORTS, np.uint16).byteswap()] = _TUNNEL
 _PORT[np.array(DNS_PORT, np.uint16).byteswap()] = _DNS
+_PORT[np.array(DHCP_SERVER_PORT, np.uint16).byteswap()] = _DHCP
 
 _HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
 """First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
@@ -78,6 +84,8 @@ def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks
         in_frame = where.start[rows] + where.wire[rows] - network.start[rows] - header[rows]
         payload_length[rows] = np.minimum(payload_length[rows], np.maximum(in_frame, 0))
     _mark_ports(carries, network, found)
+    if (kinds == _ICMPV6).any():
+        found.message |= (kinds == _ICMPV6) & (head[:, 0] == ROUTER_SOLICITATION) & (known >= 1)
     _mark_hellos(buffer, np.flatnonzero(tcp & (payload_length > 0)), known, network, found)
     return found
 
@@ -92,8 +100,9 @@ def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray
     words[1] |= far << 48
     ports &= 0xFFFF
     carries: NDArray[np.uint8] = _PORT[ports.view(np.int64)]
-    # Answers come from port 53; questions to it are not read.
-    carries |= _PORT[far.view(np.int64)] & _TUNNEL
+    # Answers come from port 53; questions to it are not read. What DHCP servers say is not read either.
+    carries &= _DNS | _TUNNEL
+    carries |= _PORT[far.view(np.int64)] & (_TUNNEL | _DHCP)
     return carries
 
 
@@ -125,6 +134,7 @@ def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports
         found.tunnels = int(np.count_nonzero(found.message))
     dns = (ports & _DNS != 0) & (udp | (network.protocol[rows] == TCP))
     found.message[rows[dns & (found.payload_length[rows] > 0)]] = True
+    found.message[rows[(ports & _DHCP != 0) & udp]] = True
 
 
 def _mark_hellos(

@@ -1,7 +1,7 @@
 """What a detector is: hooks, all optional, that see contacts and what they move, and yield alerts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sensor.base.registry import Registry
@@ -9,9 +9,26 @@ from sensor.detect.watch import Watch
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.destination import Place
+from sensor.model.foreground import NOTHING_KNOWN, Change, Foreground, ForegroundStates, Moment
 
 MAX_ACTIVE = 1_000
 """Alerts that one detector may hold open; what would be one more is suppressed, and counted."""
+
+
+class NobodyReports:
+    """The phone states of a sensor without sources."""
+
+    def at(self, client: str, time: int) -> Foreground:
+        return NOTHING_KNOWN
+
+    def between(self, client: str, start: int, end: int) -> list[Change]:
+        return []
+
+    def moments(self, client: str) -> dict[Moment, int]:
+        return {}
+
+    def reported(self, client: str) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,8 @@ class Facts:
     """Who a client is, by its id; asked when an alert is made or shown."""
     watches: tuple[Watch, ...] = ()
     """The [[watch]] tables; those who match name clients by id."""
+    states: ForegroundStates = field(default_factory=NobodyReports)
+    """Whether a person uses a client."""
 
 
 class Detector:
@@ -60,6 +79,10 @@ class Detector:
 
     def tick(self, now: int) -> Iterable[Alert]:
         """Time has passed, with or without packets; about once a second."""
+        return ()
+
+    def stepped(self, now: int) -> Iterable[Alert]:
+        """Packet time stepped to `now`, ns: spans of time that reach across it mean nothing."""
         return ()
 
     def active(self) -> Iterator[Alert]:

@@ -33,6 +33,7 @@ class Engine:
         self._second = _overriding(detectors, "second")
         self._crowded = _overriding(detectors, "crowded")
         self._tick = _overriding(detectors, "tick")
+        self._stepped = _overriding(detectors, "stepped")
         self._resolved: deque[Alert] = deque(maxlen=MAX_HISTORY)
 
     @property
@@ -63,6 +64,10 @@ class Engine:
     def tick(self, now: int) -> list[Alert]:
         """The alerts that resolve or fire because time has passed."""
         return self._asked(self._tick, lambda one: one.tick(now))
+
+    def stepped(self, now: int) -> list[Alert]:
+        """The alerts that end because packet time stepped."""
+        return self._asked(self._stepped, lambda one: one.stepped(now))
 
     def alerts(self) -> list[Alert]:
         """All that are firing, as they stand, and the last MAX_HISTORY that resolved; the oldest start first."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sensor.base.countries import Country
 from sensor.base.domains import SuffixSet
-from sensor.base.fields import Asn, Domain, Label, Network, Owner
+from sensor.base.fields import Asn, ClientRef, Domain, Label, Network, Owner
 from sensor.model.activity import Contact
 from sensor.model.alert import Severity
 
@@ -28,7 +28,7 @@ class Watch:
     domains: tuple[Domain, ...] = ()
     """Each with everything under it."""
     severity: Severity = "warning"
-    clients: tuple[Label, ...] = ()
+    clients: tuple[ClientRef, ...] = ()
     """MACs, or names given under [[client]]; none: all clients."""
     except_countries: tuple[Country, ...] = ()
     except_asns: tuple[Asn, ...] = ()

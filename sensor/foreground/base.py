@@ -1,0 +1,72 @@
+"""What a source of phone states is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sensor.base.registry import Registry
+from sensor.base.times import SECOND
+from sensor.foreground.standing import Standing
+from sensor.model.activity import Activity
+from sensor.model.foreground import Report
+
+MAX_SKEW = 30 * SECOND
+"""A phone's clock that differs more from ours is not believed: the time of receipt is used instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What sources may ask and call."""
+
+    report: Callable[[Report], None]
+    """Hands a report on; called on the event loop, never raises."""
+    clock: Callable[[], int]
+    """ns since 1970, for sources that hear of things as they happen."""
+    called: Callable[[str], str] = str
+    """A client's name by its id, for log lines."""
+
+
+class Source:
+    """One way to learn of phone states. A plug-in file in `sources/` sets `PLUGIN` to its subclass.
+
+    Its constructor is inert. Its settings name clients by id: configured names were replaced before.
+    """
+
+    name: ClassVar[str] = ""
+    """The name of its file; set when the class is made."""
+    settings_type: ClassVar[type[Any]]
+    """A frozen dataclass: the keys of [foreground.<name>], among them `enabled: bool`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
+
+    def __init__(self, settings: Any, facts: SourceFacts) -> None:
+        """`settings` is of type `settings_type`."""
+        self.facts = facts
+        self.counts: dict[str, int] = {}
+        """Kind -> times, of a closed set: what became of its reports, and its failures."""
+
+    def prepare(self) -> None:
+        """Reads files (tokens) while the sensor still may. ConfigError."""
+
+    async def run(self) -> None:
+        """Reports until cancelled; comes back from every failure by itself, with a growing pause, and counts it."""
+
+    async def refresh(self, client: str) -> None:
+        """Asks the client for a fresh reading now, where the source can; bounded in time, never raises."""
+
+    def expected(self, client: str, now: int) -> tuple[Standing | None, int | None]:
+        """What the source expects of a client at `now` without any report, and when that changes (ns)."""
+        return None, None
+
+    def second(self, activity: Activity) -> None:
+        """A second of packet time is over; for sources that infer from traffic."""
+
+
+def believed(claimed: int | None, received: int) -> int:
+    """When something happened: as claimed, unless that differs from the receipt by more than MAX_SKEW (all ns)."""
+    return received if claimed is None or abs(claimed - received) > MAX_SKEW else claimed
+
+
+SOURCES: Registry[Source] = Registry("sensor.foreground.sources", "foreground source")
+"""The files in `sources/`."""
