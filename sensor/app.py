@@ -94,6 +94,7 @@ class App:
         if warning:
             _log.warning("%s", warning)
         self.house.open()
+        self.house.suffixes.open()
         self.delivery.prepare()
         self.capture.try_open()
 

@@ -9,12 +9,16 @@ from sensor.account.ledger import Limits
 from sensor.account.locality import Local
 from sensor.base.addresses import address_text, mac_text
 from sensor.base.fields import is_mac
-from sensor.config import Config
+from sensor.config import Config, read_allow_lists
 from sensor.deliver.snapshots import Counters, SensorInfo
-from sensor.detect.base import Facts
+from sensor.detect.allowance import Allowances
+from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
+from sensor.detect.learned import Learned
+from sensor.detect.owners import Owners
 from sensor.enrich.geo import GeoDatabase
 from sensor.enrich.names import NameBook
+from sensor.enrich.suffixes import PublicSuffixes
 from sensor.enrich.vendors import Vendors
 from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.book import ForegroundBook
@@ -45,8 +49,13 @@ class House:
         ]
         expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
         self.foreground = ForegroundBook(config.foreground.rules, expecting)
-        facts = Facts(self._alert_client, config.watch, self.foreground)
-        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors])
+        self.learned = Learned()
+        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
+        self._config = config
+        self._allowances = Allowances(config.allow)
+        self.suffixes = PublicSuffixes()
+        owners = Owners(config.watch, self._allowances, lambda contact: owner_of(contact, self.suffixes.registrable))
+        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors], owners)
         self.configured_local = (*map(str, config.local), *local)
         self.pipeline = Pipeline(
             places=self.geo,
@@ -66,9 +75,10 @@ class House:
         self._name = config.name or socket.gethostname()
 
     def open(self) -> None:
-        """Opens the databases. DataError."""
+        """Opens the databases and lists. DataError, ConfigError."""
         self.geo.open()
         self.vendors.open()
+        self._allowances.ship(read_allow_lists(self._config))
 
     def close(self) -> None:
         """Closes them."""
