@@ -10,7 +10,7 @@ from sensor.account.locality import Local
 from sensor.base.addresses import address_text, mac_text
 from sensor.base.fields import is_mac
 from sensor.config import Config, read_allow_lists
-from sensor.deliver.snapshots import Counters, SensorInfo
+from sensor.deliver.snapshots import Counters, SensorInfo, Standing
 from sensor.detect.allowance import Allowances
 from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
@@ -25,7 +25,7 @@ from sensor.foreground.book import ForegroundBook
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
-from sensor.model.foreground import Report
+from sensor.model.foreground import Foreground, Report
 from sensor.pipeline import Pipeline
 
 
@@ -45,7 +45,8 @@ class House:
         self.vendors = Vendors()
         self.names = NameBook()
         self.sources = [
-            each.plugin(each.settings, SourceFacts(self.report, clock)) for each in config.foreground.sources
+            each.plugin(each.settings, SourceFacts(self.report, clock, self._called_or_id, self._known))
+            for each in config.foreground.sources
         ]
         expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
         self.foreground = ForegroundBook(config.foreground.rules, expecting)
@@ -70,6 +71,7 @@ class House:
             on_alert=on_alert,
             states=self.foreground,
         )
+        self.pipeline.lookers += [each.second for each in self.sources if type(each).second is not Source.second]
         self._called = config.client_names
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
@@ -121,6 +123,19 @@ class House:
             flows=pipeline.flows.count,
             alerts=dict(self.engine.counts),
             country_sent=snapshot.country_sent(ledger),
+            state_sent=dict(pipeline.usage.sent),
+            evaluations=dict(self.engine.evaluations),
+            suppressed={
+                **{(name, "room"): count for name, count in self.engine.suppressed.items()},
+                **{(name, "allowed"): count for name, count in self.engine.allowed.items()},
+            },
+            reports={**self.foreground.outcomes, **{(name, "lost"): n for name, n in self.foreground.lost.items()}},
+            source_events={(each.name, kind): n for each in self.sources for kind, n in each.counts.items()},
+            inferred={pair: n for each in self.sources for pair, n in getattr(each, "verdicts", {}).items()},
+            standings=[
+                Standing(client, said.source, said.state, said.observed_at)
+                for client, said in self.foreground.standings()
+            ],
         )
 
     def clients(self) -> list[Client]:
@@ -153,6 +168,12 @@ class House:
             "detector_failure": sum(self.engine.failures.values()),
             "alert_suppressed": sum(self.engine.suppressed.values()),
         }
+
+    def _called_or_id(self, identity: str) -> str:
+        return self._called.get(identity, identity)
+
+    def _known(self, identity: str, now: int) -> Foreground:
+        return self.foreground.at(identity, now)
 
     def _describe(self, mac: bytes | None) -> tuple[str | None, str | None]:
         if mac is None:

@@ -22,7 +22,7 @@ PERIOD = 12 * 3600 * SECOND
 LEAST_PERIODS, MAX_PERIODS = 14, 28
 """How many must have passed since the first contact, and how many are kept."""
 
-MAX_PAIRS = 16_384
+MAX_PAIRS = 4_096
 """(client, owner) pairs; the one longest unused goes."""
 
 MAX_CLIENTS = 1_000
