@@ -7,6 +7,7 @@ from typing import Protocol
 from sensor.model.alert import Alert, Severity
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import Change, Foreground, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,29 @@ class Counters:
     """(client id, country; None: unknown) -> bytes sent to destinations there."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What one source says of a client, weighed alone."""
+
+    source: str
+    state: State
+    observed_at: int
+    """ns of the last report that it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientForeground:
+    """Whether a person uses a client, and who says what of it."""
+
+    client: str
+    """Its id."""
+    name: str | None
+    at: int
+    """ns: the moment of which this is true."""
+    foreground: Foreground
+    sources: tuple[SourceState, ...] = ()
+
+
 class Snapshots(Protocol):
     """Given by the caller; every answer is a value that nobody changes afterwards. Called on the event loop."""
 
@@ -74,3 +98,9 @@ class Snapshots(Protocol):
 
     def alerts(self) -> Sequence[Alert]:
         """Firing ones and those lately resolved, each in its last state."""
+
+    def phone_states(self, client: str | None) -> Sequence[ClientForeground]:
+        """Of one client id (none if it is unknown), or of all, in any order; without "other"."""
+
+    def timeline(self, client: str) -> Sequence[Change]:
+        """What was known of one client id, oldest first; bounded."""
