@@ -1,7 +1,8 @@
 """The kernel's neighbour tables, of a box between real clients."""
 
 import asyncio
-import socket
+import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -14,16 +15,16 @@ MAC = bytes.fromhex("6038e0c535a0")
 
 
 def test_clients_that_talked_are_there(world: Any) -> None:
-    with world.inside("c1"):
-        mac = open("/sys/class/net/e0/address").read().strip()  # noqa: SIM115  # the test's own namespace
-        talk = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    talk.sendto(b"x", ("10.77.0.1", 9))
-    talk.close()
-    world.ip("ap", "neigh replace fd00::11 lladdr 02:00:00:00:00:11 dev br0 nud stale")
+    show = subprocess.run(
+        ["ip", "-n", world.name("c1"), "-j", "link", "show", "e0"], check=True, capture_output=True, text=True
+    )
+    [link] = json.loads(show.stdout)
+    with world.socket("c1") as talk:
+        talk.sendto(b"x", ("10.77.0.1", 9))
     world.ip("ap", "neigh replace 10.77.0.99 lladdr 02:00:00:00:00:99 dev br0 nud failed")
     with world.inside("ap"):
         table = read_neighbours()
-    assert table[bytes([10, 77, 0, 11])].hex(":") == mac
+    assert table[bytes([10, 77, 0, 11])].hex(":") == link["address"]
     assert bytes([10, 77, 0, 99]) not in table, "nobody answered there"
     assert not any(found[0] & 1 or not any(found) for found in table.values())
 
