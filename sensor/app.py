@@ -138,7 +138,7 @@ class App:
             [
                 Part("delivery", self.delivery.start, self.delivery.run, self.delivery.drain, self.delivery.stop),
                 Part("web", self.web.start, stop=self.web.stop),
-                *(Part("web", server.start, stop=server.stop) for server in self.also),
+                *(Part("posts", server.start, stop=server.stop) for server in self.also),
                 Part("privileges", self._drop),
                 *(
                     Part(f"foreground.{source.name}", run=partial(keep_running, source))

@@ -315,6 +315,21 @@ async def test_what_is_not_the_phones_own_word_changes_nothing(monkeypatch: pyte
         assert daemon.app.house.foreground.clients() == []
 
 
+async def test_a_flood_of_one_phone_is_refused_and_the_others_are_heard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    phones = [{"client": "Redmi Note", "token": PHONE_TOKEN}, {"client": "02:00:00:00:00:07", "token": OPEN_TOKEN}]
+    async with serving(monkeypatch, tmp_path, foreground={"push": {"phone": phones}}) as daemon:
+        same = {"event": "screen_off", "time": time.time()}
+        statuses = await asyncio.gather(*(daemon.post(json=same) for _ in range(150)))
+        assert set(statuses) == {200, 429}
+        assert await daemon.post(token=OPEN_TOKEN, json={"event": "screen_on"}) == 200
+        assert await daemon.state("02:00:00:00:00:07") == ("foreground", "push")
+        [push] = daemon.app.house.sources
+        assert (push.counts["accepted"], push.counts["limited"]) == (2, statuses.count(429))
+        assert push.counts["repeated"] == statuses.count(200) - 1
+
+
 async def test_a_sender_is_found_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     app = app_with(FakeCapture([], [], []), monkeypatch, **FOREGROUND)
     app.house.pipeline.feed(batch([(0, tcp(HOME, FAR))]))

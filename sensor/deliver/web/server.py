@@ -26,6 +26,8 @@ from sensor.model.posted import MAX_BODY
 
 MAX_CONNECTIONS = 512
 """Open at once; the next is closed at once, so that file descriptors are left for the rest of the sensor."""
+MAX_POSTING = 128
+"""The same for a server that only takes posts."""
 IDLE_SECONDS = 20.0
 """A connection that has not sent a whole (or the next) request head by then is closed."""
 STOP_SECONDS = 1.0
@@ -64,6 +66,11 @@ class HttpServer(ABC):
         """`127.0.0.1:8470`, once started."""
         return f"{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
 
+    @property
+    def most(self) -> int:
+        """Connections at once."""
+        return MAX_CONNECTIONS
+
     @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """All that it answers; called once, at the start."""
@@ -78,7 +85,9 @@ class HttpServer(ABC):
             raise RuntimeError("a runner that was set up has a server")
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: _Connection(manager, loop), self._host, self._port)
+            self._server = await loop.create_server(
+                lambda: _Connection(manager, loop, self.most), self._host, self._port
+            )
         except OSError as error:
             await runner.cleanup()
             raise ConfigError(f"{self._key}: cannot listen on {self._listen}: {_why(error)}") from None
@@ -109,6 +118,10 @@ class IntakeServer(HttpServer):
         super().__init__(key, listen, hosts, reading=False)
         self._path = path
         self._intake = intake
+
+    @property
+    def most(self) -> int:
+        return MAX_POSTING
 
     def routes(self) -> list[web.RouteDef]:
         return [post_route(self._path, self._intake)]
@@ -173,9 +186,9 @@ class _Connection(RequestHandler):
     Made here instead of by the library, whose answer to a broken request carries none of our headers.
     """
 
-    __slots__ = ("_siblings",)
+    __slots__ = ("_most", "_siblings")
 
-    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, most: int) -> None:
         super().__init__(
             manager,
             loop=loop,
@@ -185,10 +198,11 @@ class _Connection(RequestHandler):
             auto_decompress=False,
         )
         self._siblings = manager
+        self._most = most
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._siblings.connections) > MAX_CONNECTIONS:
+        if len(self._siblings.connections) > self._most:
             self.force_close()
 
     def handle_error(

@@ -9,6 +9,7 @@ import pytest
 
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.web import intake as module
+from sensor.deliver.web import server as server_module
 from sensor.deliver.web.intake import sender_address
 from sensor.deliver.web.security import HEADERS
 from sensor.deliver.web.server import IntakeServer, WebServer
@@ -197,3 +198,12 @@ async def test_a_further_address_in_use_is_named_by_its_key(page, mailbox):
 )
 def test_sender_addresses(remote, sender):
     assert sender_address(remote) == sender
+
+
+async def test_senders_that_stay_silent_take_no_room_from_others(session, alone, mailbox, monkeypatch):
+    monkeypatch.setattr(server_module, "MAX_POSTING", 5)
+    ends = [await asyncio.open_connection("127.0.0.1", alone.port) for _ in range(4)]
+    assert (await ask(session, alone, headers={"Connection": "close"})).status == 200
+    for _, writer in ends:
+        writer.close()
+        await writer.wait_closed()
