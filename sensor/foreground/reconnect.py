@@ -1,4 +1,4 @@
-"""A connection that is made again whenever it breaks, with growing pauses; it logs when it breaks and when it is back."""
+"""A connection that is made again whenever it breaks, with growing pauses; it logs when it breaks and is back."""
 
 import asyncio
 import logging

@@ -306,7 +306,7 @@ class _Watched:
 
     def __init__(self, settings: PhoneSettings, source: str) -> None:
         self.settings = settings
-        self.phone = Phone(str(settings.client), source, int(PING_SECONDS * SECOND))
+        self.phone = Phone(str(settings.client), source, int((PING_SECONDS + PONG_SECONDS) * SECOND))
         self.limit = RateLimit(REFRESH_PAUSE)
         self.asked = 0
         """The id of the last request for news."""
