@@ -23,8 +23,9 @@ Role = Literal["interactive", "locked", "app", "charging"]
 ROLES: tuple[Role, ...] = ("interactive", "locked", "app", "charging")
 """In the order in which those of one message are to be told."""
 
-YES = frozenset({"on", "true", "charging"})
-NO = frozenset({"off", "false", "discharging", "not_charging", "full"})
+WORDS = {"on": True, "off": False}
+CHARGING_WORDS = {**WORDS, "charging": True, "discharging": False, "not_charging": False, "full": False}
+"""Those of the battery's state, too."""
 NO_APP = frozenset({"none", "null"})
 MAX_APP = 128
 """Characters of an app's name that are kept."""
@@ -122,7 +123,7 @@ class Phone:
 def _value(role: Role, state: str | None) -> bool | str | None:
     if state is None:
         return None
-    if role == "app":
-        return None if state.lower() in NO_APP else state
     word = state.lower()
-    return True if word in YES else False if word in NO else None
+    if role == "app":
+        return None if word in NO_APP else state
+    return (CHARGING_WORDS if role == "charging" else WORDS).get(word)

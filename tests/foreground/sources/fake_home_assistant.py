@@ -1,6 +1,5 @@
 """A Home Assistant on loopback that speaks its WebSocket API, and misbehaves on request."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +8,6 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 TOKEN = "eyJ.s3cret-token"
-WAIT = 10.0
-"""Seconds after which a test that waits fails."""
 
 
 class FakeHomeAssistant:
@@ -126,10 +123,3 @@ async def serving() -> AsyncIterator[FakeHomeAssistant]:
         yield fake
     finally:
         await fake.stop()
-
-
-async def until(condition: Any, what: str = "") -> None:
-    """Waits for a condition; fails after WAIT seconds."""
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0.005)

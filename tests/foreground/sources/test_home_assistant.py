@@ -21,7 +21,8 @@ from sensor.foreground.fusion import Rules
 from sensor.foreground.sources import home_assistant
 from sensor.foreground.sources.home_assistant import HomeAssistant, Settings, read_token, websocket_url
 from sensor.model.foreground import Report
-from tests.foreground.sources.fake_home_assistant import TOKEN, FakeHomeAssistant, serving, until
+from tests.foreground.sources.fake_home_assistant import TOKEN, FakeHomeAssistant, serving
+from tests.foreground.sources.waiting import until
 
 MAC = "60:38:e0:c5:35:a0"
 SCREEN, LOCK = "binary_sensor.pixel_interactive", "binary_sensor.pixel_device_locked"
