@@ -119,17 +119,21 @@ class Settings:
     port: Port | None = None
     """None: 1883, with TLS 8883."""
     tls: bool = False
+    ca_file: str = ""
+    """Certificates (PEM) that vouch for the broker with TLS; empty: those of the system."""
     username: str = ""
     password: str = field(default="", repr=False)
     password_file: str = ""
     phone: tuple[PhoneSettings, ...] = ()
 
     def __post_init__(self) -> None:
-        """ValueError: two passwords, one without a user, no phone, or a topic twice."""
+        """ValueError: keys that contradict each other, no phone, or a topic twice."""
         if self.password and self.password_file:
             raise ValueError("give one of password and password_file, not both")
         if (self.password or self.password_file) and not self.username:
             raise ValueError("username: missing; a password needs one")
+        if self.ca_file and not self.tls:
+            raise ValueError("ca_file: has no use without tls = true")
         topics = [phone.topic for phone in self.phone]
         if not topics:
             raise ValueError("needs at least one [[foreground.mqtt.phone]]")
@@ -154,7 +158,11 @@ class Mqtt(Source):
 
     def prepare(self) -> None:
         if self._settings.tls:
-            self._tls = ssl.create_default_context()
+            try:
+                self._tls = ssl.create_default_context(cafile=self._settings.ca_file or None)
+            except OSError as error:
+                why = "no certificates in PEM format" if isinstance(error, ssl.SSLError) else error.strerror
+                raise ConfigError(f"foreground.{self.name}: ca_file: {self._settings.ca_file}: {why}") from None
         if self._settings.password_file:
             try:
                 with Path(self._settings.password_file).open("rb") as file:
