@@ -1,4 +1,4 @@
-"""A phone pushes its state over HTTP and uploads over TLS: the alert is at a real web server, and only when it should."""
+"""A phone pushes its state over HTTP and uploads over TLS: the alert reaches a web server, and only when it should."""
 
 import contextlib
 import time
