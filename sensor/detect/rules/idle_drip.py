@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sensor.base.times import SECOND
-from sensor.base.units import Count, Duration, Size, size_text
+from sensor.base.units import Count, Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage
 from sensor.detect.followed import Share
@@ -134,7 +134,7 @@ class IdleDrip(IdleDetector):
         return f"usually {size_text(round(usual[0]))} while idle"
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = explain.span(case.active_at - case.started_at)
+        took = span(case.active_at - case.started_at)
         times = case.measured["contacts"]
         so_far = "" if over else " so far"
         amount = f"{size_text(case.counted)}{so_far} in {took}"

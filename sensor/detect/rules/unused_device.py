@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sensor.base.times import SECOND
-from sensor.base.units import Duration, Size, size_text
+from sensor.base.units import Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage
 from sensor.detect.followed import Share
@@ -64,7 +64,7 @@ class UnusedDevice(IdleDetector):
             yield from self.open(key, self._case(second, due, known, coverage))
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = explain.span(case.last_seen - case.started_at)
+        took = span(case.last_seen - case.started_at)
         so_far = "" if over else " so far"
         return f"{about} sent {size_text(case.counted)}{so_far} to {far} in {took} {explain.idle(case.known)}."
 
