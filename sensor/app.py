@@ -21,12 +21,16 @@ from sensor.deliver.web.server import WebServer
 from sensor.house import House
 from sensor.lifecycle import Part, run
 from sensor.model.alert import Alert
+from sensor.store.state_file import StateFile
 
 IDLE = 0.25
 """Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
 
 BEHIND = 100_000_000
 """ns, besides the time between two polls, that the clock is read late: for frames still in the ring."""
+
+SAVE_EVERY = 3_600.0
+"""Seconds between two writes of what was learned: at most a few MB a day."""
 
 _PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
@@ -79,6 +83,7 @@ class App:
         self.delivery = Delivery(self.house.sensor, outboxes)
         metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors])
         self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics)
+        self._learned = StateFile(config.state_dir / "learned.json")
         self._stop = asyncio.Event()
         self._local: LocalNetworks | None = None
 
@@ -94,6 +99,7 @@ class App:
         if warning:
             _log.warning("%s", warning)
         self.house.open()
+        self.house.suffixes.open()
         self.delivery.prepare()
         self.capture.try_open()
 
@@ -107,6 +113,7 @@ class App:
                 Part("delivery", self.delivery.start, self.delivery.run, self.delivery.drain, self.delivery.stop),
                 Part("web", self.web.start, stop=self.web.stop),
                 Part("privileges", self._drop),
+                Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
                 Part("capture", run=self._capture, stop=self._end_capture),
@@ -122,6 +129,23 @@ class App:
         became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
+
+    async def _remember(self) -> None:
+        values = self._learned.read()
+        if values is None:
+            return
+        try:
+            self.house.learned.load(values)
+        except ValueError as error:
+            self._learned.refuse(str(error))
+
+    async def _keep_learned(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            await asyncio.to_thread(self._learned.write, self.house.learned.dump())
+
+    async def _save_learned(self) -> None:
+        self._learned.write(self.house.learned.dump())
 
     def _take_over(self, local: LocalNetworks) -> None:
         if local == self._local:

@@ -9,19 +9,23 @@ from sensor.account.ledger import Limits
 from sensor.account.locality import Local
 from sensor.base.addresses import address_text, mac_text
 from sensor.base.fields import is_mac
-from sensor.config import Config
-from sensor.deliver.snapshots import Counters, SensorInfo
-from sensor.detect.base import Facts
+from sensor.config import Config, read_allow_lists
+from sensor.deliver.snapshots import Counters, SensorInfo, Standing
+from sensor.detect.allowance import Allowances
+from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
+from sensor.detect.learned import Learned
+from sensor.detect.owners import Owners
 from sensor.enrich.geo import GeoDatabase
 from sensor.enrich.names import NameBook
+from sensor.enrich.suffixes import PublicSuffixes
 from sensor.enrich.vendors import Vendors
 from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.book import ForegroundBook
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
-from sensor.model.foreground import Report
+from sensor.model.foreground import Foreground, Report
 from sensor.pipeline import Pipeline
 
 
@@ -41,12 +45,18 @@ class House:
         self.vendors = Vendors()
         self.names = NameBook()
         self.sources = [
-            each.plugin(each.settings, SourceFacts(self.report, clock)) for each in config.foreground.sources
+            each.plugin(each.settings, SourceFacts(self.report, clock, self._called_or_id, self._known))
+            for each in config.foreground.sources
         ]
         expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
         self.foreground = ForegroundBook(config.foreground.rules, expecting)
-        facts = Facts(self._alert_client, config.watch, self.foreground)
-        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors])
+        self.learned = Learned()
+        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
+        self._config = config
+        self._allowances = Allowances(config.allow)
+        self.suffixes = PublicSuffixes()
+        owners = Owners(config.watch, self._allowances, lambda contact: owner_of(contact, self.suffixes.registrable))
+        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors], owners)
         self.configured_local = (*map(str, config.local), *local)
         self.pipeline = Pipeline(
             places=self.geo,
@@ -61,14 +71,16 @@ class House:
             on_alert=on_alert,
             states=self.foreground,
         )
+        self.pipeline.lookers += [each.second for each in self.sources if type(each).second is not Source.second]
         self._called = config.client_names
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
 
     def open(self) -> None:
-        """Opens the databases. DataError."""
+        """Opens the databases and lists. DataError, ConfigError."""
         self.geo.open()
         self.vendors.open()
+        self._allowances.ship(read_allow_lists(self._config))
 
     def close(self) -> None:
         """Closes them."""
@@ -111,6 +123,19 @@ class House:
             flows=pipeline.flows.count,
             alerts=dict(self.engine.counts),
             country_sent=snapshot.country_sent(ledger),
+            state_sent=dict(pipeline.usage.sent),
+            evaluations=dict(self.engine.evaluations),
+            suppressed={
+                **{(name, "room"): count for name, count in self.engine.suppressed.items()},
+                **{(name, "allowed"): count for name, count in self.engine.allowed.items()},
+            },
+            reports={**self.foreground.outcomes, **{(name, "lost"): n for name, n in self.foreground.lost.items()}},
+            source_events={(each.name, kind): n for each in self.sources for kind, n in each.counts.items()},
+            inferred={pair: n for each in self.sources for pair, n in getattr(each, "verdicts", {}).items()},
+            standings=[
+                Standing(client, said.source, said.state, said.observed_at)
+                for client, said in self.foreground.standings()
+            ],
         )
 
     def clients(self) -> list[Client]:
@@ -143,6 +168,12 @@ class House:
             "detector_failure": sum(self.engine.failures.values()),
             "alert_suppressed": sum(self.engine.suppressed.values()),
         }
+
+    def _called_or_id(self, identity: str) -> str:
+        return self._called.get(identity, identity)
+
+    def _known(self, identity: str, now: int) -> Foreground:
+        return self.foreground.at(identity, now)
 
     def _describe(self, mac: bytes | None) -> tuple[str | None, str | None]:
         if mac is None:

@@ -24,7 +24,7 @@ from sensor.decode.headers import HeaderDecoder
 from sensor.decode.messages import MessageDecoder
 from sensor.detect.engine import Engine
 from sensor.listen import Budget, listen
-from sensor.model.activity import Contact
+from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert
 from sensor.model.destination import Name, Place
 from sensor.model.foreground import UNKNOWN as UNKNOWN_STATE
@@ -148,6 +148,8 @@ class Pipeline:
         self._states = states or NobodyReports()
         self.before_second: Callable[[int], None] = lambda _: None
         """Called with the end (ns) of each second before it is judged."""
+        self.lookers: list[Callable[[Activity, dict[int, str]], None]] = []
+        """Shown what each second moved, and the ids of its clients, before it is judged."""
         self._second: int | None = None
         self._tunnels = Budget()
         self._provisional: list[int] = []
@@ -322,6 +324,8 @@ class Pipeline:
         if len(activity.rows):
             clients, at = np.unique(activity.clients, return_inverse=True)
             identities = [self.ledger.identity(number) for number in clients.tolist()]
+            for look in self.lookers:
+                look(activity, dict(zip(clients.tolist(), identities, strict=True)))
             states = np.array(self._states.codes(identities, until), np.int8)
             activity.states = states[at]
             sent = np.zeros(len(identities), np.int64)

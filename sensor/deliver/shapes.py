@@ -10,11 +10,12 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from sensor.base.text import printable
-from sensor.base.times import rfc3339
+from sensor.base.times import SECOND, rfc3339
 from sensor.deliver.snapshots import SensorInfo
 from sensor.model.alert import Alert, AlertDestination, Evidence
 from sensor.model.client import Client, Rates, Totals
 from sensor.model.destination import Destination, Service
+from sensor.model.foreground import Foreground
 
 Json = dict[str, Any]
 Text = TypeVar("Text", str, str | None)
@@ -182,13 +183,22 @@ def _evidence(evidence: Evidence, sensor: SensorInfo) -> Json:
         "received_bytes": evidence.received_bytes,
         "first_seen": rfc3339(evidence.first_seen),
         "last_seen": rfc3339(evidence.last_seen),
-        # Nobody reports the phone's state yet, and unknown never accuses.
-        "foreground": {"state": "unknown", "source": None, "age_seconds": None, "app": None},
+        "foreground": _foreground(evidence.foreground, evidence.last_seen),
         "coverage": {
             "captured_ratio": captured_ratio(evidence.frames, evidence.dropped_frames),
             "dropped_frames": evidence.dropped_frames,
         },
         "geo_database": {"name": text(sensor.geo_database), "built_at": _moment(sensor.geo_built_at)},
+    }
+
+
+def _foreground(known: Foreground, now: int) -> Json:
+    age = known.age(now)
+    return {
+        "state": known.state,
+        "source": text(known.source),
+        "age_seconds": None if age is None else round(age / SECOND, 3),
+        "app": text(known.app),
     }
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sensor.model.alert import Alert, Severity
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,16 @@ class SensorInfo:
     """ns."""
     attribution: str | None = None
     """What the licence of the data wants to be shown, such as "IP data by IPinfo, CC BY-SA 4.0"."""
+
+
+class Standing(NamedTuple):
+    """What one source says of one client."""
+
+    client: str
+    source: str
+    state: State
+    observed_at: int
+    """ns of its last report that told something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,20 @@ class Counters:
     """How often it was opened again."""
     alerts: Mapping[tuple[str, Severity], int] = field(default_factory=dict)
     """(detector, severity) -> alerts that began to fire."""
+    state_sent: Mapping[tuple[str, State], int] = field(default_factory=dict)
+    """(client id, phone state) -> bytes sent to destinations."""
+    evaluations: Mapping[str, int] = field(default_factory=dict)
+    """Detector -> seconds of traffic that it has judged."""
+    suppressed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(detector, room | allowed) -> alerts that were not made."""
+    reports: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(source, taken | repeated | refused | lost) -> reports of phone states."""
+    source_events: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(source, kind) -> times, of a closed set: what became of its requests and connections."""
+    inferred: Mapping[tuple[State, State], int] = field(default_factory=dict)
+    """(state inferred from traffic, state known better) -> statements."""
+    standings: Sequence[Standing] = ()
+    """What each source says now."""
     country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
     """(client id, country; None: unknown) -> bytes sent to destinations there."""
 

@@ -48,8 +48,8 @@ class Matcher:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._clients = frozenset(watch.clients)
-        self._places = _Places(watch.countries, watch.asns, watch.owners, watch.cidrs, watch.domains)
-        self._exceptions = _Places(
+        self._places = Places(watch.countries, watch.asns, watch.owners, watch.cidrs, watch.domains)
+        self._exceptions = Places(
             watch.except_countries, watch.except_asns, watch.except_owners, watch.except_cidrs, watch.except_domains
         )
 
@@ -68,7 +68,7 @@ class Matcher:
         return dict(self._places.at(contact))
 
 
-class _Places:
+class Places:
     """Places of the five kinds."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """What a source of phone states is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from sensor.base.registry import Registry
 from sensor.base.times import SECOND
 from sensor.foreground.standing import Standing
 from sensor.model.activity import Activity
-from sensor.model.foreground import Report
+from sensor.model.foreground import NOTHING_KNOWN, Foreground, Report
 
 MAX_SKEW = 30 * SECOND
 """A phone's clock that differs more from ours is not believed: the time of receipt is used instead."""
@@ -24,6 +24,8 @@ class SourceFacts:
     """ns since 1970, for sources that hear of things as they happen."""
     called: Callable[[str], str] = str
     """A client's name by its id, for log lines."""
+    known: Callable[[str, int], Foreground] = lambda _client, _now: NOTHING_KNOWN
+    """What is known of a client at a time (ns), by all sources."""
 
 
 class Source:
@@ -59,8 +61,8 @@ class Source:
         """What the source expects of a client at `now` without any report, and when that changes (ns)."""
         return None, None
 
-    def second(self, activity: Activity) -> None:
-        """A second of packet time is over; for sources that infer from traffic."""
+    def second(self, activity: Activity, called: Mapping[int, str]) -> None:
+        """A second of packet time is over; `called`: the ids of the clients in it, by the activity's numbers."""
 
 
 def believed(claimed: int | None, received: int) -> int:

@@ -62,7 +62,8 @@ def fuse(standings: Iterable[Standing], now: int, rules: Rules) -> Verdict:
         )
     )
     shown = best.app if state == "foreground" and best.state == "foreground" else None
-    return Verdict(Foreground(state, best.source, best.observed_at, best.since, shown, others), min(edges))
+    because = best.because if state == best.state else None
+    return Verdict(Foreground(state, best.source, best.observed_at, best.since, shown, others, because), min(edges))
 
 
 def rank(source: str) -> int:

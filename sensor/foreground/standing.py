@@ -78,6 +78,19 @@ class Standing:
         return self.source in POLLED
 
     @property
+    def because(self) -> str | None:
+        """What was seen, in words that complete "while ..."."""
+        if self.until is not None:
+            return "nobody was to touch it"
+        if self.screen.value is False:
+            return "its screen was off"
+        if self.locked.value:
+            return "it was locked"
+        if self.app_open.value is False:
+            return "no app was open"
+        return "somebody used it" if self.state == "foreground" else None
+
+    @property
     def interval(self) -> int | None:
         """ns between signs of life; None for a source that gives none."""
         if self.promised is not None:

@@ -53,6 +53,8 @@ class Foreground:
     app: str | None = None
     contradicted_by: tuple[str, ...] = ()
     """Sources of the same trust that say the opposite, and are still believed otherwise."""
+    because: str | None = None
+    """What was seen, in words that complete "while ...": "its screen was off"."""
 
     def age(self, now: int) -> int | None:
         """ns since that report."""
