@@ -51,7 +51,7 @@ def run(
     config = configuration(play, folder)
 
     def say(alert: Alert) -> None:
-        outcome.said.append((house.now, alert_object(alert, house.sensor())))
+        outcome.said.append((deliver.now, alert_object(alert, house.sensor())))
 
     house = House(config, say)
     deliver = _Deliveries(play, house)
@@ -116,10 +116,14 @@ class _Deliveries:
         self._borders = play.borders
         self._house = house
         self._next = 0
+        self.now = 0
+        """The end of the second that is judged, ns."""
 
     def until(self, end: int) -> None:
         """`end`: of the second, ns."""
-        steps = bisect_left(self._borders, self._house.pipeline.counts.frames)
+        self.now = end
+        # The first frame behind a step is not believed until the next one agrees with it.
+        steps = bisect_left(self._borders, self._house.pipeline.counts.frames - 1)
         while self._next < len(self._reports):
             step, report = self._reports[self._next]
             if step > steps or (step == steps and report.received_at >= end):
