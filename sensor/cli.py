@@ -67,16 +67,47 @@ def _replay(options: argparse.Namespace) -> int:
     settings = _for_replay(options.config)
     result = replay(settings, options.capture, local=options.local, foreground=options.foreground, progress=progress)
     progress.clear()
-    for warning in result.replayed.warnings:
+    _say(result.replayed.warnings)
+    if options.json:
+        _print(json_bytes(replay_object(result)).decode("ascii") + "\n")
+    else:
+        _print(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    return 0
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from sensor.deliver.shapes import json_bytes
+    from sensor.deliver.tallies import Tally, backtest_object, backtest_table
+    from sensor.replay import replay
+
+    progress, tally = Progress(), Tally()
+    result = replay(
+        config.load(options.config),
+        options.capture,
+        local=options.local,
+        foreground=options.foreground,
+        progress=progress,
+        on_alert=tally.add,
+    )
+    progress.clear()
+    _say(result.replayed.warnings)
+    if options.json:
+        _print(json_bytes(backtest_object(result, tally)).decode("ascii") + "\n")
+    else:
+        _print(backtest_table(result, tally))
+    return 0
+
+
+def _say(warnings: Sequence[str]) -> None:
+    for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+
+
+def _print(text: str) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may know fewer letters than owners' names have
-    if options.json:
-        sys.stdout.write(json_bytes(replay_object(result)).decode("ascii") + "\n")
-    else:
-        sys.stdout.write(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    sys.stdout.write(text)
     sys.stdout.flush()
-    return 0
 
 
 def _for_replay(path: Path | None) -> Config:
@@ -148,6 +179,18 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     replay.set_defaults(command=_replay)
 
+    backtest = commands.add_parser(
+        "backtest", help="what rules would have raised, over capture files", epilog=BACKTEST_EXAMPLES, **_STYLE
+    )
+    backtest.add_argument("capture", nargs="+", metavar="CAPTURE", help="pcap or pcapng, also gzip; - is stdin")
+    backtest.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings to try")
+    backtest.add_argument("--foreground", type=Path, metavar="FILE", help="phone states as JSON lines")
+    backtest.add_argument(
+        "--local", action="append", default=[], type=_prefix, metavar="PREFIX", help="addresses that are clients, too"
+    )
+    backtest.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    backtest.set_defaults(command=_backtest)
+
     check = commands.add_parser("check-config", help="check a settings file", epilog=CHECK_EXAMPLES, **_STYLE)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: {config.DEFAULT_PATH}")
     check.set_defaults(command=_check)
@@ -186,8 +229,15 @@ The page is on http://127.0.0.1:8470, metrics are at /metrics. SIGTERM or Ctrl-C
 REPLAY_EXAMPLES = """examples:
   idlewire replay phone.pcapng
   idlewire replay --json --config lab.toml monday.pcap.gz tuesday.pcap.gz > found.json
+  idlewire replay --foreground states.jsonl phone.pcapng
   idlewire replay --local 2001:db8:1::/64 upstream.pcap
   tcpdump -i br0 -w - -c 1000 | idlewire replay -"""
+
+BACKTEST_EXAMPLES = """examples:
+  idlewire backtest --config new.toml --foreground states.jsonl monday.pcap.gz tuesday.pcap.gz
+  idlewire backtest --config new.toml --json week.pcapng > found.json
+
+Shows which alerts the rules in new.toml would have raised, per client and day, before they are switched on."""
 
 CHECK_EXAMPLES = """examples:
   idlewire check-config

@@ -41,9 +41,6 @@ WORTH_A_LOOK = 2
 MAX_RECONSIDERED = 500
 """Flows that get such a look at the end of a second."""
 
-AWAY = 1_800 * SECOND
-"""A client that joins after so much silence was away: what its sources said before does not hold any more."""
-
 MAX_NAMES_SEEN = 10_000
 """Server names of TLS hellos that are remembered for the report."""
 
@@ -267,8 +264,7 @@ class Pipeline:
     def _join(self, heard: Heard) -> None:
         client = self.ledger.clients.get(heard.source_mac or heard.source)
         if client is not None:
-            last = int(self.ledger.client_totals.last_seen[client.row])
-            self._states.joined(client.id, heard.time, after_absence=heard.time - last >= AWAY)
+            self._states.joined(client.id, heard.time, after_absence=self.ledger.was_away(client, heard.time))
 
     def _call(
         self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None

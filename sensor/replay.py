@@ -8,6 +8,7 @@ from sensor.config import Config
 from sensor.deliver.report import Replayed, Result
 from sensor.foreground.history import Reporter, read_reports
 from sensor.house import House
+from sensor.model.alert import Alert
 
 BATCH = 16_384
 """Frames at once: twice what is live, where memory is dearer than time."""
@@ -23,14 +24,15 @@ def replay(
     local: Sequence[str] = (),
     foreground: Path | None = None,
     progress: Progress,
+    on_alert: Callable[[Alert], None] = lambda _: None,
 ) -> Result:
     """What the captures hold, by the packets' own time. CaptureError, DataError.
 
-    `foreground`: a file of phone states.
+    `foreground`: a file of phone states. `on_alert`: called as alerts fire and resolve.
 
     Warnings about files that end early are in the result.
     """
-    house = House(config, lambda _: None, local)
+    house = House(config, on_alert, local)
     if foreground is not None:
         house.pipeline.before_second = Reporter(read_reports(foreground, config.client_names), house.report).advance
     house.open()
@@ -59,4 +61,5 @@ def _result(house: House, files: CaptureFiles, paths: Sequence[str]) -> Result:
         list(house.pipeline.names_seen),
         house.alerts(),
         house.sensor(),
+        dict(house.pipeline.usage.sent),
     )

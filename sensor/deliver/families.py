@@ -1,6 +1,7 @@
 """Metric families under the prefix idlewire_, from plain numbers."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -11,8 +12,14 @@ OTHER, UNKNOWN = "other", "unknown"
 MAX_LABEL = 128
 """Characters of a label value."""
 
+Pair = TypeVar("Pair", bound=tuple[str, str])
 Amounts = Mapping[tuple[str, ...], int | float]
 """Label values -> amount."""
+
+
+def by_label(amounts: Mapping[Pair, int]) -> Amounts:
+    """Pairs as label values."""
+    return {tuple(key): amount for key, amount in amounts.items()}
 
 
 def counter(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from sensor.base.times import SECOND
-from sensor.deliver.families import OTHER, UNKNOWN, Amounts, counter, gauge
+from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.snapshots import Counters, Snapshots
 from sensor.deliver.state_metrics import about_states
@@ -137,7 +137,7 @@ class Metrics(Collector):
             "alerts_suppressed",
             "Alerts that were not made: someone allowed it, or too many were open.",
             ("detector", "reason"),
-            counters.suppressed,
+            by_label(counters.suppressed),
         )
         yield counter(
             "detector_evaluations",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from sensor.base.times import SECOND
-from sensor.deliver.families import OTHER, counter, gauge
+from sensor.deliver.families import OTHER, by_label, counter, gauge
 from sensor.deliver.snapshots import Counters
 from sensor.model.foreground import STATES
 
@@ -38,16 +38,16 @@ def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
         ("client", "source"),
         {(each.client, each.source): each.observed_at / SECOND for each in shown},
     )
-    yield counter("foreground_reports", "Reports of phone states.", ("source", "outcome"), counters.reports)
+    yield counter("foreground_reports", "Reports of phone states.", ("source", "outcome"), by_label(counters.reports))
     yield counter(
         "foreground_source_events",
         "What became of a source's requests, polls and connections.",
         ("source", "kind"),
-        counters.source_events,
+        by_label(counters.source_events),
     )
     yield counter(
         "foreground_inferred",
         "States inferred from traffic, by the state that another source knew: the measured precision of the guess.",
         ("inferred", "known"),
-        counters.inferred,
+        by_label(counters.inferred),
     )
