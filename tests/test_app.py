@@ -33,6 +33,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETTINGS, "state_dir", str(tmp_path))
+
+
 class FakeCapture:
     """Frames that are there, in place of an interface."""
 
@@ -126,6 +131,25 @@ async def test_from_frames_to_a_clean_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert [each.totals.sent_packets for each in app.house.destinations(PHONE_ID)] == [2]
     [alert] = app.house.alerts()
     assert (alert.rule, alert.evidence.dropped_frames) == ("mi", 7)
+
+
+async def test_what_was_learned_outlives_the_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = app_with(FakeCapture([], [], []), monkeypatch, state_dir=str(tmp_path))
+    first.house.learned.note(PHONE_ID, "Xiaomi", SECOND, used=90_000)
+    async with asyncio.timeout(10):
+        await first.run()
+    second = app_with(FakeCapture([], [], []), monkeypatch, state_dir=str(tmp_path))
+    async with asyncio.timeout(10):
+        await second.run()
+    assert second.house.learned.note(PHONE_ID, "Xiaomi", SECOND).used == 90_000
+
+
+async def test_what_was_learned_wrongly_does_not_stop_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "learned.json").write_text('{"version": 1, "habits": [[1]], "acquaintances": []}')
+    app = app_with(FakeCapture([], [], []), monkeypatch, state_dir=str(tmp_path))
+    async with asyncio.timeout(10):
+        await app.run()
+    assert (tmp_path / "learned.broken").exists()
 
 
 @pytest.mark.parametrize("known_at_first", [True, False])
