@@ -31,7 +31,7 @@ def main() -> int:
                 return 2
     print(table(verdicts))
     for each in verdicts:
-        for problem in each.problems:
+        for problem in (*each.problems, *(f"tolerated: {line}" for line in each.tolerated)):
             print(f"{each.name}: {problem}")
     return int(any(each.problems for each in verdicts))
 

@@ -30,14 +30,16 @@ MAX_ADDRESSES = 100_000
 def _offset(text: str, start: int, last: int) -> int:
     clock = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,3})?))?", text)
     if clock:
-        wanted = (int(clock[1]) * 3600 + int(clock[2]) * 60) * SECOND + round(float(clock[3] or 0) * 1000) * (SECOND // 1000)
+        wanted = (int(clock[1]) * 3600 + int(clock[2]) * 60) * SECOND + round(float(clock[3] or 0) * 1000) * (
+            SECOND // 1000
+        )
         day = 86_400 * SECOND
         return last + (wanted - last) % day
     return last + Duration(text[1:]) if text.startswith("+") else start + Duration(text)
 
 
 class Moment(str):
-    """`90s` after the start; `23:05` or `23:05:30` (UTC), the next time that it is so late; `+8h` after the one before."""
+    """`90s` after the start; `23:05` or `23:05:30` (UTC), the next time it is so late; `+8h` after the one before."""
 
     __slots__ = ()
     example = "1h30m"
@@ -126,6 +128,14 @@ class Happening(str):
         return Shift(given[0]) if given else otherwise
 
 
+BEGINNING, HALF_A_DAY = Moment("0s"), Moment("12h")
+NO_SHIFT = Shift(0)
+ONCE = Times("1")
+PUSH = Label("push")
+MONDAY = datetime.fromisoformat("2026-03-02T22:00:00+00:00")
+"""Defaults."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """One [[client]]; the n-th one (from 1) gets n into the addresses that it leaves out."""
@@ -155,8 +165,13 @@ class Heartbeat:
     """Heartbeats of a source."""
 
     every: Duration
-    from_: Moment = Moment("0s")
-    until: Moment = Moment("12h")
+    from_: Moment = BEGINNING
+    until: Moment = HALF_A_DAY
+
+    def __post_init__(self) -> None:
+        """ValueError for endless ones."""
+        if not self.every:
+            raise ValueError("every: expected more than 0s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +180,12 @@ class Phone:
 
     client: Label
     events: tuple[Happening, ...] = ()
-    source: Label = Label("push")
+    source: Label = PUSH
     every: Duration = Duration(0)
     """The events come again after so long ..."""
     times: int = 1
     """... so often in all."""
-    clock: Shift = Shift(0)
+    clock: Shift = NO_SHIFT
     """How far the phone's clock is ahead."""
     delay: Duration = Duration(0)
     """How long a report is under way."""
@@ -188,7 +203,7 @@ class Traffic:
     client: Label
     kind: Kind
     place: str = ""
-    at: Moment = Moment("0s")
+    at: Moment = BEGINNING
     for_: Duration = Duration(0)
     bytes: Size | None = None
     rate: Size | None = None
@@ -227,7 +242,7 @@ class Wanted:
 
     detector: str
     client: Label
-    count: Times = Times("1")
+    count: Times = ONCE
     owner: str = ""
     severity: Severity | None = None
     state: AlertState | None = None
@@ -245,6 +260,7 @@ class Expectation:
     alert: tuple[Wanted, ...] = ()
     may: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    tolerated: int = 0
 
     def __post_init__(self) -> None:
         """ValueError where it says nothing or two things."""
@@ -261,7 +277,7 @@ class Scenario:
     title: str
     expect: Expectation
     story: str = ""
-    start: datetime = datetime.fromisoformat("2026-03-02T22:00:00+00:00")
+    start: datetime = MONDAY
     ip: Literal["4", "6", "both"] = "both"
     shuffle: Duration = Duration(0)
     client: tuple[Client, ...] = ()
@@ -280,6 +296,8 @@ class Scenario:
             if each.client not in clients and not (each.client == "all" and isinstance(each, Traffic)):
                 raise ValueError(f'no [[client]] is named "{each.client}"{_known(each.client, clients)}')
         for traffic in self.traffic:
+            if min(traffic.spread, traffic.rotate) < 1 or traffic.segment < 0 or traffic.times < 0:
+                raise ValueError("traffic: spread and rotate: expected 1 or more; segment and times: 0 or more")
             if traffic.jitter and traffic.jitter >= traffic.every:
                 raise ValueError("traffic: jitter: expected less than every")
             if (traffic.times > 1 or traffic.until is not None) and not traffic.every:
@@ -303,7 +321,9 @@ def load(path: Path) -> Scenario:
     try:
         return parse(read(path))
     except ConfigError as error:
-        raise ConfigError(*(f"{path}: {problem}".replace(f"{path}: {path}", f"{path}") for problem in error.problems)) from error
+        raise ConfigError(
+            *(f"{path}: {problem}".replace(f"{path}: {path}", f"{path}") for problem in error.problems)
+        ) from error
 
 
 def parse(values: dict[str, Any]) -> Scenario:
@@ -333,4 +353,3 @@ def networks(place: Place, at: int) -> tuple[str, ...]:
 def _known(word: str, known: list[Any]) -> str:
     near = nearest(word, [str(each) for each in known])
     return f'; did you mean "{near}"?' if near else f"; known: {', '.join(known) or 'none'}"
-

@@ -1,6 +1,6 @@
 """Holds what the house said against what a scenario expects, and adds it up."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ class Verdict:
     expected: str
     got: str
     problems: list[str] = field(default_factory=list)
+    tolerated: list[str] = field(default_factory=list)
+    """Problems that the scenario puts up with."""
     hits: Counter[str] = field(default_factory=Counter)
     """Detector -> alerts that were expected and came."""
     misses: Counter[str] = field(default_factory=Counter)
@@ -37,7 +39,7 @@ def judge(name: str, scenario: Scenario, outcome: Outcome) -> Verdict:
     heard = _alerts(outcome)
     expect = scenario.expect
     verdict = Verdict(name, not expect.silent, _told(expect.alert), _summed(heard))
-    left = list(heard)
+    left, unexpected = list(heard), defaultdict[str | None, list[str]](list)
     for wanted in expect.alert:
         _hold(scenario, wanted, left, verdict)
     for each in left:
@@ -45,7 +47,11 @@ def judge(name: str, scenario: Scenario, outcome: Outcome) -> Verdict:
         if detector in expect.may or (each.alert["severity"] == "info" and detector not in expect.never):
             continue
         verdict.false[detector] += 1
-        verdict.problems.append(f"not expected: {_line(each.alert)}")
+        client = each.alert["client"]["name"]
+        unexpected[client].append(_line(each.alert))
+    for lines in unexpected.values():
+        kind = verdict.problems if len(lines) > expect.tolerated else verdict.tolerated
+        kind += [f"not expected: {line}" for line in lines]
     return verdict
 
 
@@ -54,13 +60,17 @@ def table(verdicts: Sequence[Verdict]) -> str:
     rows = [("scenario", "expected", "got", "ok")]
     rows += [(each.name, each.expected, each.got, "no" if each.problems else "yes") for each in verdicts]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    lines = ["  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    lines = [
+        "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+    ]
     return "\n".join([*lines, "", scores(verdicts)])
 
 
 def scores(verdicts: Sequence[Verdict]) -> str:
     """Per detector and over all alerts, then over whole scenarios."""
-    hits, misses, false = (sum((getattr(each, kind) for each in verdicts), Counter[str]()) for kind in ("hits", "misses", "false"))
+    hits, misses, false = (
+        sum((getattr(each, kind) for each in verdicts), Counter[str]()) for kind in ("hits", "misses", "false")
+    )
     lines = [f"{'detector':20} {'expected':>8} {'came':>5} {'missed':>6} {'false':>5} {'recall':>7} {'precision':>9}"]
     for detector in [*sorted({*hits, *misses, *false}), "all"]:
         one = [sum(counts.values()) if detector == "all" else counts[detector] for counts in (hits, misses, false)]
@@ -140,9 +150,7 @@ def _told(wanted: Iterable[Wanted]) -> str:
 
 
 def _summed(heard: Iterable[_Heard]) -> str:
-    counts = Counter(
-        each.alert["detector"] + (" (info)" if each.alert["severity"] == "info" else "") for each in heard
-    )
+    counts = Counter(each.alert["detector"] + (" (info)" if each.alert["severity"] == "info" else "") for each in heard)
     return ", ".join(f"{name}{'' if times == 1 else f' x{times}'}" for name, times in sorted(counts.items())) or "-"
 
 

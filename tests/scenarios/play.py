@@ -68,7 +68,7 @@ class Play:
             yield (time + shift if stamp is None else stamp), frame
 
     def reports(self) -> list[tuple[int, str]]:
-        """(how many steps of the clock came before it, a line of `replay --foreground`), in the order in which they are heard."""
+        """(steps of the clock before it, a line of `replay --foreground`), in the order in which they are heard."""
         told = sorted(
             chain.from_iterable(self._phone(phone) for phone in self.scenario.foreground), key=lambda each: each[0]
         )
@@ -89,7 +89,11 @@ class Play:
         if not most:
             yield from frames
             return
-        random, waiting, order = Random(f"{self.seed}/shuffle"), list[tuple[int, int, tuple[int, int | None, bytes]]](), count()
+        random, waiting, order = (
+            Random(f"{self.seed}/shuffle"),
+            list[tuple[int, int, tuple[int, int | None, bytes]]](),
+            count(),
+        )
         for entry in frames:
             while waiting and waiting[0][0] <= entry[0]:
                 yield heapq.heappop(waiting)[2]
@@ -130,9 +134,7 @@ class Play:
                 line["interval"] = phone.interval / SECOND
             yield heard, json.dumps(line)
 
-    def _traffic(
-        self, traffic: Traffic, who: Who, seed: str, ports: int
-    ) -> Iterator[tuple[int, int | None, bytes]]:
+    def _traffic(self, traffic: Traffic, who: Who, seed: str, ports: int) -> Iterator[tuple[int, int | None, bytes]]:
         stamp = None if traffic.stamp is None else round(traffic.stamp.timestamp()) * SECOND
         random = Random(seed)
         begun: list[tuple[int, int, bytes, Iterator[Timed]]] = []
@@ -182,11 +184,11 @@ class Play:
             return
         up, down = amounts(traffic)
         far = self._far_ends(traffic, family, number)
-        for at, address in enumerate(far):
+        for at, other in enumerate(far):
             own_port = FIRST_PORT + ports % 20_000 + (number * len(far) + at) % POOL
             port = traffic.port or PORTS.get(traffic.kind, HTTPS)
             own = traffic.own_address if ":" in traffic.own_address or family == "4" else ""
-            ends = Ends(who.mac, own or who.addresses[family], address, (own_port, port))
+            ends = Ends(who.mac, own or who.addresses[family], other, (own_port, port))
             name = self._name(traffic)
             # Question and answer first, so that nothing is sent to an address that nobody has asked for.
             asked = start
@@ -234,7 +236,9 @@ class Play:
     def _name(self, traffic: Traffic) -> str:
         if traffic.name:
             return traffic.name
-        return next((place.names[0] for place in self.scenario.place if place.name == traffic.place and place.names), "")
+        return next(
+            (place.names[0] for place in self.scenario.place if place.name == traffic.place and place.names), ""
+        )
 
 
 def amounts(traffic: Traffic) -> tuple[int, int]:
@@ -251,5 +255,7 @@ def amounts(traffic: Traffic) -> tuple[int, int]:
 def _who(client: Client, number: int) -> Who:
     mac = parse_mac(client.mac) if client.mac else bytes([0x02, 0x1D, 0x1E, 0, 0, number])
     return Who(
-        str(client.name), mac, {"4": client.ip4 or f"192.168.1.{9 + number}", "6": client.ip6 or f"fd1d:1e::{9 + number:x}"}
+        str(client.name),
+        mac,
+        {"4": client.ip4 or f"192.168.1.{9 + number}", "6": client.ip6 or f"fd1d:1e::{9 + number:x}"},
     )

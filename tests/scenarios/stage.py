@@ -39,7 +39,9 @@ class Outcome:
 
     def text(self, without: frozenset[str] = frozenset()) -> bytes:
         """All of it; `without` the alerts on these MACs."""
-        kept = [each for each in (*(alert for _, alert in self.said), *self.last) if each["client"]["mac"] not in without]
+        kept = [
+            each for each in (*(alert for _, alert in self.said), *self.last) if each["client"]["mac"] not in without
+        ]
         return b"\n".join(map(json_bytes, kept))
 
 
@@ -130,4 +132,3 @@ class _Deliveries:
                 return
             self._house.report(report)
             self._next += 1
-

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from struct import pack
 
@@ -21,6 +22,7 @@ TRIP = 20 * MS
 FIN, SYN, PUSH, ACK = 0x01, 0x02, 0x08, 0x10
 SEGMENT, DATAGRAM, QUIC_ACK = 1400, 1200, 40
 _FILL = bytes(65_536)
+_parsed = lru_cache(1_024)(parse_address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class Stream:
 def asked(ends: Ends, router: str, name: str, start: int, kind: int) -> Iterator[Timed]:
     """The client asks the router for the far end's address. `kind`: 1 is A, 28 is AAAA."""
     question = pack(">6H", 1, 0x0100, 1, 0, 0, 0)
-    question += b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0" + pack(">HH", kind, 1)
+    question += (
+        b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0" + pack(">HH", kind, 1)
+    )
     local = Ends(ends.mac, ends.own, router, (ends.ports[0], 53))
     yield start, local.sent(17, _datagram(ends.ports[0], 53, question))
     yield start + 5 * MS, local.received(17, _datagram(53, ends.ports[0], dns(name, ends.far)))
@@ -200,9 +204,7 @@ def pieces(total: int, size: int) -> Iterator[bytes]:
         yield _FILL[:rest]
 
 
-def _carried(
-    stream: Stream, talk: Talk, first: int, last: int, random: Random, *, up: bool
-) -> Iterator[Timed]:
+def _carried(stream: Stream, talk: Talk, first: int, last: int, random: Random, *, up: bool) -> Iterator[Timed]:
     """The part of a connection that takes the time; the other side acknowledges every other segment."""
     for number, (at, piece) in enumerate(spaced(talk.up if up else talk.down, talk.segment, first, last)):
         if up:
@@ -225,14 +227,16 @@ def _copies(random: Random, loss: float) -> int:
 
 def _packet(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
     """With its EtherType."""
-    ends = parse_address(source) + parse_address(destination)
+    ends = _parsed(source) + _parsed(destination)
     if len(ends) == 32:
         return b"\x86\xdd" + pack(">IHBB", 6 << 28, len(payload), protocol, 64) + ends + payload
     return b"\x08\x00" + pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 7, 0x4000, 64, protocol, 0) + ends + payload
 
 
 def _segment(own: int, far: int, sequence: int, acknowledged: int, flags: int, payload: bytes) -> bytes:
-    return pack(">HHIIBBHHH", own, far, sequence, acknowledged if flags & ACK else 0, 5 << 4, flags, 1000, 0, 0) + payload
+    return (
+        pack(">HHIIBBHHH", own, far, sequence, acknowledged if flags & ACK else 0, 5 << 4, flags, 1000, 0, 0) + payload
+    )
 
 
 def _datagram(own: int, far: int, payload: bytes) -> bytes:
