@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -127,6 +128,23 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _idle(options: argparse.Namespace) -> int:
+    from sensor import idle
+
+    statement = {"client": options.client, "state": "none" if options.over else "background"}
+    if options.until is not None:
+        try:
+            statement["until"] = idle.end_of(options.until, datetime.now(UTC))
+        except (ValueError, OverflowError):
+            raise SensorError('--until: expected a time of day like 15:00, or one like "2026-11-24T15:00Z"') from None
+    if options.for_ is not None:
+        statement["for"] = options.for_
+    if options.note:
+        statement["note"] = options.note
+    print(idle.state(config.load(options.config), statement, time.time_ns()))  # noqa: T201
+    return 0
+
+
 def _interface(name: str) -> Interface:
     try:
         return Interface(name)
@@ -194,6 +212,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="check a settings file", epilog=CHECK_EXAMPLES, **_STYLE)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: {config.DEFAULT_PATH}")
     check.set_defaults(command=_check)
+
+    idle = commands.add_parser("idle", help="say that nobody uses a client for a while", epilog=IDLE_EXAMPLES, **_STYLE)
+    idle.add_argument("client", metavar="CLIENT", help="its MAC, or its name under [[client]]")
+    end = idle.add_mutually_exclusive_group(required=True)
+    end.add_argument("--until", metavar="TIME", help="15:00, the next time it is that late here")
+    end.add_argument("--for", dest="for_", metavar="DURATION", help="2h, 90m; at most 7d")
+    end.add_argument("--over", action="store_true", help="take it back")
+    idle.add_argument("--note", metavar="TEXT", help="why; kept with it")
+    idle.add_argument("--config", type=Path, metavar="FILE", help=f"the sensor's (default: {config.DEFAULT_PATH})")
+    idle.set_defaults(command=_idle)
     return parser
 
 
@@ -216,6 +244,7 @@ EXAMPLES = """examples:
   sudo idlewire run --interface br0
   idlewire replay phone.pcapng
   idlewire check-config /etc/idlewire/idlewire.toml
+  idlewire idle "Redmi Note" --until 15:00
 
 idlewire COMMAND --help tells more."""
 
@@ -244,3 +273,11 @@ CHECK_EXAMPLES = """examples:
   idlewire check-config lab.toml
 
 Prints one line per error, each naming the key, and exits with 1; 0 when the file is fine."""
+
+IDLE_EXAMPLES = """examples:
+  idlewire idle "Redmi Note" --until 15:00
+  idlewire idle 60:38:e0:c5:35:a0 --for 2h --note "in the drawer, uploads off"
+  idlewire idle "Redmi Note" --over
+
+Until then what the client sends counts as sent while nobody uses it, whatever the client itself reports.
+Needs [foreground.manual] with a token in the settings of the running sensor, and the right to read it."""

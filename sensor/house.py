@@ -7,10 +7,10 @@ from sensor import __version__
 from sensor.account import snapshot
 from sensor.account.ledger import Limits
 from sensor.account.locality import Local
-from sensor.base.addresses import address_text, mac_text
+from sensor.base.addresses import address_text, mac_text, parse_address
 from sensor.base.fields import is_mac
 from sensor.config import Config, read_allow_lists
-from sensor.deliver.snapshots import Counters, SensorInfo, Standing
+from sensor.deliver.snapshots import ClientForeground, Counters, SensorInfo, SourceState
 from sensor.detect.allowance import Allowances
 from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
@@ -22,10 +22,12 @@ from sensor.enrich.suffixes import PublicSuffixes
 from sensor.enrich.vendors import Vendors
 from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.book import ForegroundBook
+from sensor.foreground.fusion import fuse
+from sensor.foreground.standing import Standing
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
-from sensor.model.foreground import Foreground, Report
+from sensor.model.foreground import Change, Report
 from sensor.pipeline import Pipeline
 
 
@@ -44,12 +46,22 @@ class House:
         self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir)
         self.vendors = Vendors()
         self.names = NameBook()
-        self.sources = [
-            each.plugin(each.settings, SourceFacts(self.report, clock, self._called_or_id, self._known))
-            for each in config.foreground.sources
-        ]
-        expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
-        self.foreground = ForegroundBook(config.foreground.rules, expecting)
+        self._called = config.client_names
+        self._clock = clock
+        about = SourceFacts(
+            self.report,
+            clock,
+            called=lambda client: self._called.get(client, client),
+            known=lambda client, now: self.foreground.at(client, now),  # noqa: PLW0108  # there is none yet
+            ids={name: client for client, name in self._called.items()},
+            whose=self.client_at,
+            withdraw=lambda client, source: self.foreground.withdraw(client, source, clock()),
+            state_dir=config.state_dir,
+        )
+        self.sources = [each.plugin(each.settings, about) for each in config.foreground.sources]
+        self._expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
+        self._rules = config.foreground.rules
+        self.foreground = ForegroundBook(self._rules, self._expecting)
         self.learned = Learned()
         facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
         self._config = config
@@ -72,7 +84,6 @@ class House:
             states=self.foreground,
         )
         self.pipeline.lookers += [each.second for each in self.sources if type(each).second is not Source.second]
-        self._called = config.client_names
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
 
@@ -86,9 +97,16 @@ class House:
         """Closes them."""
         self.geo.close()
 
-    def report(self, report: Report) -> None:
-        """A source of phone states says something."""
-        self.foreground.report(report)
+    def report(self, report: Report) -> bool:
+        """A source of phone states says something; False where that told nothing new."""
+        return self.foreground.report(report)
+
+    def client_at(self, address: str) -> str | None:
+        """The id of the client that the address belongs to, as far as its packets told."""
+        wanted = parse_address(address)
+        rows = [row for row in self.pipeline.ledger.clients.values() if wanted in row.addresses]
+        last_seen = self.pipeline.ledger.client_totals.last_seen
+        return max(rows, key=lambda row: int(last_seen[row.row])).id if rows else None
 
     @property
     def now(self) -> int:
@@ -133,7 +151,7 @@ class House:
             source_events={(each.name, kind): n for each in self.sources for kind, n in each.counts.items()},
             inferred={pair: n for each in self.sources for pair, n in getattr(each, "verdicts", {}).items()},
             standings=[
-                Standing(client, said.source, said.state, said.observed_at)
+                (client, SourceState(said.source, said.state, said.observed_at))
                 for client, said in self.foreground.standings()
             ],
         )
@@ -154,6 +172,30 @@ class House:
         """Firing and lately resolved, by start."""
         return self.engine.alerts()
 
+    def phone_states(self, client: str | None) -> list[ClientForeground]:
+        """Whether a person uses one client, or each that there is."""
+        now = max(self._clock(), self.now)
+        known = {row.id for row in self.pipeline.ledger.clients.values()} | set(self.foreground.clients())
+        # Asking after a client that nobody knows must not make it known: that would push others out.
+        asked = known - {"other"} if client is None else known & {client} - {"other"}
+        said: dict[str, list[Standing]] = {}
+        for whose, standing in self.foreground.standings():
+            said.setdefault(whose, []).append(standing)
+        return [self._foreground(identity, said.get(identity, []), now) for identity in asked]
+
+    def timeline(self, client: str) -> list[Change]:
+        """What was known of the client, oldest first."""
+        return self.foreground.between(client, 0, max(self._clock(), self.now))
+
+    def _foreground(self, client: str, said: list[Standing], now: int) -> ClientForeground:
+        expected = [standing for ask in self._expecting if (standing := ask(client, now)[0]) is not None]
+        sources = tuple(
+            SourceState(each.source, fuse([each], now, self._rules).foreground.state, each.observed_at)
+            for each in (*said, *expected)
+            if each.observed_at >= 0
+        )
+        return ClientForeground(client, self._called.get(client), now, self.foreground.at(client, now), sources)
+
     def _events(self) -> dict[str, int]:
         messages, timeline = self.pipeline.messages, self.pipeline.timeline
         return {
@@ -168,12 +210,6 @@ class House:
             "detector_failure": sum(self.engine.failures.values()),
             "alert_suppressed": sum(self.engine.suppressed.values()),
         }
-
-    def _called_or_id(self, identity: str) -> str:
-        return self._called.get(identity, identity)
-
-    def _known(self, identity: str, now: int) -> Foreground:
-        return self.foreground.at(identity, now)
 
     def _describe(self, mac: bytes | None) -> tuple[str | None, str | None]:
         if mac is None:

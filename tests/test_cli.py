@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,7 @@ def test_version_says_whose_data_it_uses(idlewire: Any) -> None:
         (["replay"], "idlewire replay --local 2001:db8:1::/64 upstream.pcap"),
         (["backtest"], "idlewire backtest --config new.toml --json week.pcapng > found.json"),
         (["check-config"], "idlewire check-config lab.toml"),
+        (["idle"], 'idlewire idle "Redmi Note" --until 15:00'),
     ],
 )
 def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> None:
@@ -122,11 +124,12 @@ def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> N
 
 
 def test_examples_of_the_help_are_understood() -> None:
-    for text in (cli.EXAMPLES, cli.RUN_EXAMPLES, cli.REPLAY_EXAMPLES, cli.BACKTEST_EXAMPLES, cli.CHECK_EXAMPLES):
-        found = re.findall(r"idlewire ((?:run|replay|backtest|check-config)\b[^>\n|]*)", text)
+    texts = (cli.EXAMPLES, cli.RUN_EXAMPLES, cli.REPLAY_EXAMPLES, cli.BACKTEST_EXAMPLES, cli.CHECK_EXAMPLES)
+    for text in (*texts, cli.IDLE_EXAMPLES):
+        found = re.findall(r"idlewire ((?:run|replay|backtest|check-config|idle)\b[^>\n|]*)", text)
         assert found
         for arguments in found:
-            cli._parser().parse_args(arguments.split())
+            cli._parser().parse_args(shlex.split(arguments))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +142,10 @@ def test_examples_of_the_help_are_understood() -> None:
         ["replay", "--js", "a.pcap"],
         ["run", "--interface"],
         ["--verbose"],
+        ["idle"],
+        ["idle", "phone"],
+        ["idle", "--over"],
+        ["idle", "phone", "--for", "2h", "--until", "15:00"],
     ],
 )
 def test_wrong_usage_exits_with_2(idlewire: Any, arguments: list[str]) -> None:
@@ -470,3 +477,47 @@ def test_the_log_goes_to_standard_error() -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.stdout == ""
     assert ran.stderr.splitlines()[-1] == "W root: seen"
+
+
+def settings_file(folder: Path, manual: str) -> Path:
+    path = folder / "idlewire.toml"
+    path.write_text(f'[web]\nlisten = "127.0.0.1:1"\n{manual}')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("manual", "arguments", "says"),
+    [
+        ("", ["--for", "2h"], "foreground.manual.token_file: not set"),
+        ('[foreground.manual]\ntoken = "a-token-of-the-owner"\n', ["--for", "2h"], "no sensor answers on 127.0.0.1:1"),
+        ('[foreground.manual]\ntoken = "a-token-of-the-owner"\n', ["--until", "3 pm"], "--until: expected a time"),
+        ('[foreground.manual]\ntoken_file = "/nowhere"\n', ["--over"], "foreground.manual.token_file: /nowhere: "),
+    ],
+)
+def test_idle_says_in_one_line_what_is_wrong(
+    idlewire: Any, tmp_path: Path, manual: str, arguments: list[str], says: str
+) -> None:
+    ran = idlewire("idle", "phone", *arguments, "--config", settings_file(tmp_path, manual))
+    assert ran.code == 1
+    assert ran.one_line().startswith(says)
+    assert "a-token-of-the-owner" not in ran.err
+
+
+def test_idle_hands_everything_on(idlewire: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[dict[str, str]] = []
+
+    def state(settings: Config, statement: dict[str, str], now: int) -> str:
+        said.append(statement)
+        return "phone: counts as not in use until 15:00"
+
+    monkeypatch.setattr("sensor.idle.state", state)
+    path = settings_file(tmp_path, "")
+    ran = idlewire("idle", "phone", "--for", "2h", "--note", "in the drawer", "--config", path)
+    assert (ran.code, ran.out, ran.err) == (0, "phone: counts as not in use until 15:00\n", "")
+    idlewire("idle", "phone", "--until", "2026-11-24T15:00Z", "--config", path)
+    idlewire("idle", "phone", "--over", "--config", path)
+    assert said == [
+        {"client": "phone", "state": "background", "for": "2h", "note": "in the drawer"},
+        {"client": "phone", "state": "background", "until": "2026-11-24T15:00:00+00:00"},
+        {"client": "phone", "state": "none"},
+    ]

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from sensor.base.text import printable
 from sensor.base.times import SECOND, rfc3339
-from sensor.deliver.snapshots import SensorInfo
+from sensor.deliver.snapshots import ClientForeground, SensorInfo
 from sensor.model.alert import Alert, AlertDestination, Evidence
 from sensor.model.client import Client, Rates, Totals
 from sensor.model.destination import Destination, Service
-from sensor.model.foreground import Foreground
+from sensor.model.foreground import Change, Foreground
 
 Json = dict[str, Any]
 Text = TypeVar("Text", str, str | None)
@@ -101,6 +101,41 @@ def alert_object(alert: Alert, sensor: SensorInfo) -> Json:
         },
         "evidence": _evidence(alert.evidence, sensor),
         "sensor": {"name": text(sensor.name), "version": sensor.version},
+    }
+
+
+def foreground_entry(row: ClientForeground) -> Json:
+    """The row of the API: whether a person uses a client, and what each source says of it."""
+    known = row.foreground
+    return {
+        "client": text(row.client),
+        "name": text(row.name),
+        "state": known.state,
+        "source": text(known.source),
+        "age_seconds": _age(known.observed_at, row.at),
+        "app": text(known.app),
+        "since": _moment(known.since),
+        "contradicted_by": [text(source) for source in known.contradicted_by],
+        "sources": [
+            {
+                "source": text(each.source),
+                "state": each.state,
+                "observed_at": rfc3339(each.observed_at),
+                "age_seconds": _age(each.observed_at, row.at),
+            }
+            for each in row.sources
+        ],
+    }
+
+
+def change_entry(change: Change) -> Json:
+    """One entry of a client's timeline: from then on, this was known."""
+    known = change.foreground
+    return {
+        "time": rfc3339(change.time),
+        "state": known.state,
+        "source": text(known.source),
+        "app": text(known.app),
     }
 
 
@@ -193,13 +228,16 @@ def _evidence(evidence: Evidence, sensor: SensorInfo) -> Json:
 
 
 def _foreground(known: Foreground, now: int) -> Json:
-    age = known.age(now)
     return {
         "state": known.state,
         "source": text(known.source),
-        "age_seconds": None if age is None else round(age / SECOND, 3),
+        "age_seconds": _age(known.observed_at, now),
         "app": text(known.app),
     }
+
+
+def _age(observed: int | None, now: int) -> float | None:
+    return None if observed is None else round(max(0, now - observed) / SECOND, 3)
 
 
 def _moment(time: int | None) -> str | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sensor.model.alert import Alert, Severity
 from sensor.model.client import Client
 from sensor.model.destination import Destination
-from sensor.model.foreground import State
+from sensor.model.foreground import Change, Foreground, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,6 @@ class SensorInfo:
     """ns."""
     attribution: str | None = None
     """What the licence of the data wants to be shown, such as "IP data by IPinfo, CC BY-SA 4.0"."""
-
-
-class Standing(NamedTuple):
-    """What one source says of one client."""
-
-    client: str
-    source: str
-    state: State
-    observed_at: int
-    """ns of its last report that told something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +63,33 @@ class Counters:
     """(source, kind) -> times, of a closed set: what became of its requests and connections."""
     inferred: Mapping[tuple[State, State], int] = field(default_factory=dict)
     """(state inferred from traffic, state known better) -> statements."""
-    standings: Sequence[Standing] = ()
-    """What each source says now."""
+    standings: Sequence[tuple[str, "SourceState"]] = ()
+    """(client id, what one source says of it)."""
     country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
     """(client id, country; None: unknown) -> bytes sent to destinations there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What one source says of a client, weighed alone."""
+
+    source: str
+    state: State
+    observed_at: int
+    """ns of the last report that it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientForeground:
+    """Whether a person uses a client, and who says what of it."""
+
+    client: str
+    """Its id."""
+    name: str | None
+    at: int
+    """ns: the moment of which this is true."""
+    foreground: Foreground
+    sources: tuple[SourceState, ...] = ()
 
 
 class Snapshots(Protocol):
@@ -99,3 +112,9 @@ class Snapshots(Protocol):
 
     def alerts(self) -> Sequence[Alert]:
         """Firing ones and those lately resolved, each in its last state."""
+
+    def phone_states(self, client: str | None) -> Sequence[ClientForeground]:
+        """Of one client id (none if it is unknown), or of all, in any order; without "other"."""
+
+    def timeline(self, client: str) -> Sequence[Change]:
+        """What was known of one client id, oldest first; bounded."""

@@ -30,13 +30,13 @@ def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
         "client_foreground_state",
         "What a source says of a client: 1 for that state.",
         ("client", "source", "state"),
-        {(each.client, each.source, state): int(state == each.state) for each in shown for state in STATES},
+        {(client, said.source, state): int(state == said.state) for client, said in shown for state in STATES},
     )
     yield gauge(
         "client_foreground_timestamp_seconds",
         "When it last reported something.",
         ("client", "source"),
-        {(each.client, each.source): each.observed_at / SECOND for each in shown},
+        {(client, said.source): said.observed_at / SECOND for client, said in shown},
     )
     yield counter("foreground_reports", "Reports of phone states.", ("source", "outcome"), by_label(counters.reports))
     yield counter(

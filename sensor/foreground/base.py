@@ -1,7 +1,8 @@
 """What a source of phone states is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sensor.base.registry import Registry
@@ -9,6 +10,7 @@ from sensor.base.times import SECOND
 from sensor.foreground.standing import Standing
 from sensor.model.activity import Activity
 from sensor.model.foreground import NOTHING_KNOWN, Foreground, Report
+from sensor.model.posted import Answer, Posted, refused
 
 MAX_SKEW = 30 * SECOND
 """A phone's clock that differs more from ours is not believed: the time of receipt is used instead."""
@@ -18,14 +20,22 @@ MAX_SKEW = 30 * SECOND
 class SourceFacts:
     """What sources may ask and call."""
 
-    report: Callable[[Report], None]
-    """Hands a report on; called on the event loop, never raises."""
+    report: Callable[[Report], object]
+    """Hands a report on, False where it told nothing new; called on the event loop, never raises."""
     clock: Callable[[], int]
     """ns since 1970, for sources that hear of things as they happen."""
     called: Callable[[str], str] = str
     """A client's name by its id, for log lines."""
     known: Callable[[str, int], Foreground] = lambda _client, _now: NOTHING_KNOWN
     """What is known of a client at a time (ns), by all sources."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """A client's id by its configured name."""
+    whose: Callable[[str], str | None] = lambda _: None
+    """The id of the client that has an address now; None: nobody known."""
+    withdraw: Callable[[str, str], None] = lambda _client, _source: None
+    """(client, source): the source takes back what it said."""
+    state_dir: Path | None = None
+    """Where a source may keep what must survive a restart; None: nowhere."""
 
 
 class Source:
@@ -38,6 +48,8 @@ class Source:
     """The name of its file; set when the class is made."""
     settings_type: ClassVar[type[Any]]
     """A frozen dataclass: the keys of [foreground.<name>], among them `enabled: bool`."""
+    path: ClassVar[str | None] = None
+    """Under which path of the web server it takes posts; None: it does not."""
 
     def __init_subclass__(cls) -> None:
         cls.name = cls.__module__.rpartition(".")[2]
@@ -53,6 +65,15 @@ class Source:
 
     async def run(self) -> None:
         """Reports until cancelled; comes back from every failure by itself, with a growing pause, and counts it."""
+
+    @property
+    def listen(self) -> str:
+        """A further host:port that serves nothing but its path; "": none."""
+        return ""
+
+    def accept(self, posted: Posted, now: int) -> Answer:
+        """What comes of a post to its path, at `now` ns; never raises."""
+        return refused(404, "nothing is taken here")
 
     async def refresh(self, client: str) -> None:
         """Asks the client for a fresh reading now, where the source can; bounded in time, never raises."""

@@ -7,7 +7,8 @@
    screen of a locked phone, too.
 3. app_closed of an app that is not in front says nothing.
 4. Lost reports show as a gap in the sequence, or as MISSED heartbeats that did not come: what was known is then in
-   doubt until the next transition, or until a report proves by its sequence number that none was lost.
+   doubt until the next transition, or until a report proves by its sequence number that none was lost, or says that
+   it is current: a source that is asked anew tells again what it told before, with its old time.
 """
 
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ def _counted(standing: Standing, report: Report) -> Standing | None:
 def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
     """With the sign of life noted; `overdue`: it comes after the source was silent for too long."""
     now = report.received_at
-    proven = report.sequence is not None and not standing.doubted
+    proven = report.current or (report.sequence is not None and not standing.doubted)
     overdue &= not (standing.polled or proven)
     gaps, beat = standing.gaps, standing.beat
     if standing.polled or report.event == "heartbeat":
@@ -161,7 +162,7 @@ def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
         beat=beat,
         gaps=gaps,
         promised=report.interval or standing.promised,
-        doubted=standing.doubted or overdue,
+        doubted=(standing.doubted and not report.current) or overdue,
         observed_at=max(standing.observed_at, report.observed_at) if standing.polled else standing.observed_at,
     )
 

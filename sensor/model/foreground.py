@@ -37,6 +37,8 @@ class Report(NamedTuple):
     """ns from one report to the next, where the source promises one (polls, heartbeats)."""
     until: int | None = None
     """The statement holds until then, whatever the usual age limit says."""
+    current: bool = False
+    """The source looked just now, and this is how things stand: it makes up for reports that may have been lost."""
 
 
 @dataclass(frozen=True, slots=True)

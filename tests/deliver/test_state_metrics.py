@@ -1,7 +1,7 @@
 """Phone states as metrics."""
 
 from sensor.deliver import state_metrics
-from sensor.deliver.snapshots import Counters, Standing
+from sensor.deliver.snapshots import Counters, SourceState
 from sensor.deliver.state_metrics import about_states
 
 SECOND = 1_000_000_000
@@ -27,7 +27,7 @@ def test_bytes_by_state_and_clients_without_series_together() -> None:
 
 
 def test_what_each_source_says_and_when() -> None:
-    found = samples(Counters(standings=[Standing(PHONE, "push", "background", 90 * SECOND)]), {PHONE})
+    found = samples(Counters(standings=[(PHONE, SourceState("push", "background", 90 * SECOND))]), {PHONE})
     assert found["client_foreground_state", PHONE, "push", "background"] == 1
     assert found["client_foreground_state", PHONE, "push", "foreground"] == 0
     assert found["client_foreground_timestamp_seconds", PHONE, "push"] == 90
@@ -47,6 +47,6 @@ def test_reports_and_the_precision_of_what_was_inferred() -> None:
 
 def test_series_have_an_end(monkeypatch) -> None:
     monkeypatch.setattr(state_metrics, "MAX_STANDINGS", 1)
-    standings = [Standing(PHONE, source, "background", SECOND) for source in ("push", "adb")]
+    standings = [(PHONE, SourceState(source, "background", SECOND)) for source in ("push", "adb")]
     found = samples(Counters(standings=standings), {PHONE})
     assert len([key for key in found if key[0] == "client_foreground_timestamp_seconds"]) == 1
