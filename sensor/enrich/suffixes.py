@@ -18,7 +18,7 @@ class PublicSuffixes:
     def open(self) -> None:
         """Reads the list, where that is due before files cannot be read any more."""
         if self._list is None:
-            self._list = PublicSuffixList(idna=False)
+            self._list = PublicSuffixList()
 
     def registrable(self, name: str) -> str | None:
         """`xiaomi.com` of `api.account.xiaomi.com`; None for a suffix itself, and for what is no host name."""

@@ -2,13 +2,15 @@
 
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import Sensor, running, until
+from daemon import ROOT, Sensor, running, until
 from lab import CLIENT_MACS, LAN4, LAN6, Lab, Namespace
 from traffic import Internet, transfer
 
@@ -32,6 +34,8 @@ grace = "0s"
 listen = "{GATEWAY}:{PORT}"
 [[foreground.push.phone]]
 token_file = "{token}"
+[foreground.manual]
+token_file = "{token}"
 """
     with running(lab.box, folder, config) as sensor:
         for client in (lab.c1, lab.c2):
@@ -39,13 +43,15 @@ token_file = "{token}"
         yield sensor
 
 
-def push(lab: Lab, client: Namespace, body: dict[str, Any], path: str = "/api/v1/foreground") -> int:
+def push(
+    lab: Lab, client: Namespace, body: dict[str, Any], path: str = "/api/v1/foreground", *, token: str = TOKEN
+) -> int:
     """One POST from the client to the box's LAN address."""
     connection = http.client.HTTPConnection(GATEWAY, PORT, timeout=10)
     with closing(connection):
         with client.entered():
             connection.connect()
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         connection.request("POST", path, json.dumps(body), headers)
         return connection.getresponse().status
 
@@ -65,6 +71,16 @@ def test_each_phone_speaks_for_itself(pushed: Sensor, lab: Lab) -> None:
 def test_and_for_nobody_else(pushed: Sensor, lab: Lab) -> None:
     assert push(lab, lab.c2, {"event": "screen_on", "client": PHONE}) == 403
     assert state(pushed, PHONE) == "background"
+
+
+def test_the_owners_word_comes_by_the_command_and_is_kept(pushed: Sensor, lab: Lab) -> None:
+    words = (sys.executable, "-m", "sensor", "idle", TABLET, "--for", "2h", "--config", str(pushed.config))
+    done = subprocess.run(lab.box.command(*words), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{TABLET}: counts as not in use until ")
+    assert state(pushed, TABLET) == "background"
+    kept = pushed.state / "manual.json"
+    assert until(lambda: kept.exists() and TABLET in kept.read_text(), 5)
 
 
 def test_the_lan_sees_nothing_but_that_path(pushed: Sensor, lab: Lab) -> None:
