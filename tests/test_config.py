@@ -10,7 +10,7 @@ from sensor import config
 from sensor.base.settings import build
 from sensor.config import STANDARD_DETECTORS, load, parse
 from sensor.deliver.sink import SINKS
-from sensor.detect.allowance import Allowance
+from sensor.detect.allowance import Allowance, Allowances
 from sensor.detect.base import DETECTORS
 from sensor.detect.rules.background_upload import BackgroundUpload
 from sensor.detect.rules.client_table import ClientTable
@@ -22,6 +22,8 @@ from sensor.detect.watch import Watch
 from sensor.errors import ConfigError
 from sensor.foreground.base import SOURCES
 from sensor.foreground.settings import ForegroundKeys
+from sensor.model.activity import Contact
+from sensor.model.destination import Name, Place
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "idlewire.toml"
 MAC = "60:38:e0:c5:35:a0"
@@ -231,7 +233,7 @@ def test_a_detector_that_is_not_standard_is_on_once_its_table_is_there() -> None
         ),
         (
             '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\ndetectors = ["watchlist"]',
-            'allow ("a").detectors: no detector of idle clients called "watchlist"; known: background_upload, idle_drip, ',
+            'allow ("a").detectors: no detector of idle clients called "watchlist"; known: background_upload, ',
         ),
         (
             2 * '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\n',
@@ -305,7 +307,29 @@ def test_the_shipped_list_is_valid_and_says_why() -> None:
 @pytest.mark.parametrize("each", config.read_allow_lists(parse({})), ids=lambda each: str(each.name))
 def test_what_the_shipped_list_allows_by_name_alone_is_little(each: Allowance) -> None:
     """A client chooses the names that it utters: where no owner must match, too, only the drip of a clock is fine."""
-    assert each.owners or (each.detectors == ("idle_drip",) and (each.max_bytes or 0) <= 50_000)
+    assert each.owners or (each.detectors == ("idle_drip",) and (each.max_bytes or 0) <= 30_000)
+
+
+@pytest.mark.parametrize(
+    ("place", "names", "detector", "allowed"),
+    [
+        (Place("US", 15_169, "Google LLC"), ["mtalk.google.com"], "idle_drip", True),
+        (Place("US", 714, "Apple Inc."), ["p26-keyvalueservice.icloud.com"], "idle_drip", True),
+        (Place("US", 8_075, "Microsoft Corporation"), [], "idle_drip", True),
+        (Place("US", 15_169, "Google LLC"), ["dl.google.com"], "background_upload", True),
+        (Place("DE", 680, "Example University"), ["2.android.pool.ntp.org"], "idle_drip", True),
+        (Place("US", 15_169, "Google LLC"), ["photos.googleapis.com"], "background_upload", False),
+        (Place("US", 396_982, "Google LLC"), ["mtalk.google.com", "dl.google.com"], "idle_drip", False),
+        (Place("CN", 4_808, "China Unicom Beijing"), ["mtalk.google.com", "push.apple.com"], "idle_drip", False),
+        (Place("CN", 4_808, "China Unicom Beijing"), ["pool.ntp.org"], "background_upload", False),
+        (Place("US", 64_999, "Pineapple Networks"), ["push.apple.com"], "idle_drip", False),
+        (Place(), ["mtalk.google.com"], "idle_drip", False),
+    ],
+)
+def test_what_the_shipped_list_is_for(place: Place, names: list[str], detector: str, allowed: bool) -> None:
+    contact = Contact(0, MAC, b"", b"\x08\x08\x08\x08", place, [Name(name, "tls") for name in names])
+    speaking = Allowances([], config.read_allow_lists(parse({}))).of(contact, watched=False)
+    assert any(each.covers(detector, 10_000) for each in speaking) is allowed
 
 
 def test_a_list_of_ones_own(tmp_path: Path) -> None:
