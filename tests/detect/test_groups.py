@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensor.detect.groups import Groups, Movement
+from sensor.detect.groups import MUCH, Groups, Movement
 from sensor.model.activity import Activity, Contact
 from sensor.model.destination import Place
 
@@ -93,6 +93,9 @@ def one(sent: int, received: int, uploaded: int) -> Movement:
         (1_000, 2_000, 1_000, (1_000, 1_000)),
         (1_000, 2_001, 1_000, (0, 1_000)),  # it fetched: what it asked for is told, but no upload
         (1_400, 2_500, 1_000, (0, 1_400)),
+        (33_000, 70_000, MUCH, (0, MUCH)),
+        (33_000, 70_000, MUCH + 1, (MUCH + 1, MUCH + 1)),  # no request is that large
+        (33_000, 20 * (MUCH + 1) + 1, MUCH + 1, (0, MUCH + 1)),
         (4_000, 900_000, 0, (0, 0)),  # acknowledgements
         (120, 0, 0, (0, 120)),  # a handshake that nobody answers tells something
     ],

@@ -270,6 +270,13 @@ def test_what_is_allowed_does_not_hide_what_is_not() -> None:
 # A client that is out to hide.
 
 
+@pytest.mark.parametrize("address", [V4, V6])
+def test_what_a_server_sends_back_does_not_hide_an_upload(address: str) -> None:
+    lab = idle_lab()
+    lab.meets(address)
+    assert len(lab.seconds(61, Move(0, 100_000, 300_000))) == 1
+
+
 def test_a_borrowed_name_at_a_foreign_owner_is_not_allowed() -> None:
     lab = idle_lab(shipped=[{"name": "push", "owners": ["Google"], "domains": ["fcm.googleapis.com"]}])
     lab.meets(V4, CHINA, "fcm.googleapis.com")
