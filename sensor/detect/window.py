@@ -7,7 +7,7 @@ from sensor.detect.groups import Movement
 STEPS = 48
 """Parts of a window; what leaves it leaves in such steps."""
 
-_CONTACTS, _SENT, _RECEIVED, _UPLOADED, _NET_SENT = range(5)
+_CONTACTS, _SENT, _RECEIVED, _UPLOADED, _NET_SENT, _SECONDS = range(6)
 
 
 class Window:
@@ -18,14 +18,14 @@ class Window:
     def __init__(self) -> None:
         self._rows: deque[tuple[int, int, list[int]]] = deque()
         """(step, first seen, sums of the step), the latest last; STEPS at most."""
-        self._sums = [0] * 5
+        self._sums = [0] * 6
 
     def add(self, until: int, length: int, movement: Movement, *, contacts: int = 0) -> None:
         """Counts what moved in the second that ends at `until` ns, and lets go of what is older than `length` ns."""
         step = until * STEPS // length
         if not self._rows or self._rows[-1][0] < step:
-            self._rows.append((step, movement.first_seen, [0] * 5))
-        moved = (contacts, movement.sent_bytes, movement.received_bytes, movement.uploaded, movement.net_sent)
+            self._rows.append((step, movement.first_seen, [0] * 6))
+        moved = (contacts, movement.sent_bytes, movement.received_bytes, movement.uploaded, movement.net_sent, 1)
         for column, amount in enumerate(moved):
             self._rows[-1][2][column] += amount
             self._sums[column] += amount
@@ -45,6 +45,11 @@ class Window:
     def contacts(self) -> int:
         """How many."""
         return self._sums[_CONTACTS]
+
+    @property
+    def seconds(self) -> int:
+        """In how many it moved anything."""
+        return self._sums[_SECONDS]
 
     @property
     def sent(self) -> int:
