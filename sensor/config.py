@@ -15,6 +15,7 @@ from sensor.capture import privileges
 from sensor.deliver.sink import SINKS, Sink
 from sensor.detect.allowance import Allowance
 from sensor.detect.base import DETECTORS, Detector
+from sensor.detect.idle import IdleDetector
 from sensor.detect.watch import Watch
 from sensor.enrich.geo import GeoDatabase
 from sensor.errors import ConfigError, SensorError
@@ -294,7 +295,7 @@ def read_allow_lists(config: Config) -> list[Allowance]:
         problems: list[str] = []
         table = collect(problems, lambda: build(_AllowListFile, read(path)))  # noqa: B023  # called at once
         resolved = () if table is None else with_ids(table.allow, macs, problems, "allow")
-        problems += _repeated("allow", "name", (each.name for each in resolved))
+        problems += [*_repeated("allow", "name", (each.name for each in resolved)), *_unknown_detectors(resolved)]
         if problems:
             raise ConfigError(*(f"{path}: {problem}".replace(f"{path}: {path}", str(path)) for problem in problems))
         found += resolved
@@ -320,11 +321,11 @@ def parse(values: Mapping[str, object]) -> Config:
 
 
 def _unknown_detectors(allowances: Iterable[Allowance]) -> list[str]:
-    known = DETECTORS.names()
+    named = [(each, name) for each in allowances for name in each.detectors]
+    known = [name for name in DETECTORS.names() if issubclass(DETECTORS.find(name), IdleDetector)] if named else []
     return [
-        f'allow ("{each.name}").detectors: no detector called "{name}"; known: {", ".join(known)}'
-        for each in allowances
-        for name in each.detectors
+        f'allow ("{each.name}").detectors: no detector of idle clients called "{name}"; known: {", ".join(known)}'
+        for each, name in named
         if name not in known
     ]
 

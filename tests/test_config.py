@@ -8,13 +8,22 @@ import pytest
 
 from sensor import config
 from sensor.base.settings import build
-from sensor.config import load, parse
+from sensor.config import STANDARD_DETECTORS, load, parse
 from sensor.deliver.sink import SINKS
+from sensor.detect.allowance import Allowance, Allowances
+from sensor.detect.base import DETECTORS
+from sensor.detect.rules.background_upload import BackgroundUpload
 from sensor.detect.rules.client_table import ClientTable
-from sensor.detect.rules.watchlist import Settings as WatchlistSettings
+from sensor.detect.rules.idle_drip import IdleDrip
+from sensor.detect.rules.unused_device import UnusedDevice
+from sensor.detect.rules.upload_burst import UploadBurst
 from sensor.detect.rules.watchlist import Watchlist
 from sensor.detect.watch import Watch
 from sensor.errors import ConfigError
+from sensor.foreground.base import SOURCES
+from sensor.foreground.settings import ForegroundKeys
+from sensor.model.activity import Contact
+from sensor.model.destination import Name, Place
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "idlewire.toml"
 MAC = "60:38:e0:c5:35:a0"
@@ -46,8 +55,13 @@ def test_an_empty_file_runs() -> None:
     assert [(chosen.name, chosen.plugin) for chosen in empty.detect.detectors] == [
         ("watchlist", Watchlist),
         ("client_table", ClientTable),
+        ("background_upload", BackgroundUpload),
+        ("idle_drip", IdleDrip),
+        ("unused_device", UnusedDevice),
+        ("upload_burst", UploadBurst),
     ]
-    assert empty.watch == empty.sink == ()
+    assert empty.watch == empty.sink == empty.allow == empty.foreground.sources == ()
+    assert empty.allow_lists == ("builtin",)
 
 
 def test_the_keys_that_outside_tests_write() -> None:
@@ -67,6 +81,18 @@ def test_the_keys_that_outside_tests_write() -> None:
         clients = []
         [detect.watchlist]
         resolve_after = "90s"
+        [detect.background_upload]
+        enabled = true
+        for = "30s"
+        min_bytes = "100KB"
+        [detect.idle_drip]
+        enabled = true
+        window = "6h"
+        min_contacts = 4
+        min_bytes = "10KB"
+        [foreground]
+        max_age = "6h"
+        grace = "30s"
         [[sink]]
         name = "lab"
         type = "webhook"
@@ -88,8 +114,12 @@ def test_the_keys_that_outside_tests_write() -> None:
         "warning",
         "http://127.0.0.1:9000/hook",
     )
-    chosen = made.detect.detectors[0]
-    assert chosen.settings.resolve_after == 90 * 10**9
+    chosen = {each.name: each.settings for each in made.detect.detectors}
+    assert chosen["watchlist"].resolve_after == 90 * 10**9
+    assert (chosen["background_upload"].for_, chosen["background_upload"].min_bytes) == (30 * 10**9, 100_000)
+    drip = chosen["idle_drip"]
+    assert (drip.window, drip.min_contacts, drip.min_bytes) == (6 * 3600 * 10**9, 4, 10_000)
+    assert (made.foreground.rules.max_age, made.foreground.rules.grace) == (6 * 3600 * 10**9, 30 * 10**9)
 
 
 def test_secrets_stay_out_of_the_trees_text() -> None:
@@ -98,8 +128,15 @@ def test_secrets_stay_out_of_the_trees_text() -> None:
 
 
 def test_a_detector_can_be_switched_off() -> None:
-    made = from_text("[detect.watchlist]\nenabled = false")
-    assert [chosen.name for chosen in made.detect.detectors] == ["client_table"]
+    off = "".join(f"[detect.{name}]\nenabled = false\n" for name in STANDARD_DETECTORS if name != "idle_drip")
+    assert [chosen.name for chosen in from_text(off).detect.detectors] == ["idle_drip"]
+
+
+def test_a_detector_that_is_not_standard_is_on_once_its_table_is_there() -> None:
+    made = from_text('[detect.new_destination]\nlearning = "14d"')
+    assert [chosen.name for chosen in made.detect.detectors] == [*STANDARD_DETECTORS, "new_destination"]
+    made = from_text("[detect.new_destination]\nenabled = false")
+    assert [chosen.name for chosen in made.detect.detectors] == list(STANDARD_DETECTORS)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +209,38 @@ def test_a_detector_can_be_switched_off() -> None:
         ('user = ""', 'user: expected "auto" or the name of a user, got ""'),
         ('user = "a\\u0000"', "user: expected"),
         ('[[client]]\nmac = "x"\nname = "a"', "client[0] (\"a\").mac: 'x' is not a MAC address like 60:38:e0:c5:35:a0"),
+        (
+            '[detect.background_upload]\nwindow = "10s"',
+            "detect.background_upload.window: expected at least 1m, and no less than `for`",
+        ),
+        ('[detect.idle_drip]\nwindow = "1m"', "detect.idle_drip.window: expected at least 10m"),
+        ("[detect.idle_drip]\nmin_contacts = 0", "detect.idle_drip.min_contacts: expected a whole number from 1"),
+        ('[detect.idle_drip]\nresolve_after = "0s"', "detect.idle_drip.resolve_after: expected at least 1s, got 0s"),
+        (
+            "[detect.background_upload]\nminbytes = 1",
+            "detect.background_upload.minbytes: unknown key; did you mean 'detect.background_upload.min_bytes'?",
+        ),
+        ('[allow]\nname = "a"', "allow: write [[allow]], with double brackets"),
+        ('[[allow]]\nname = "a"\nasns = [1]', 'allow[0] ("a").reason: missing; for example reason = "photo backup'),
+        ('[[allow]]\nreason = "a"\nasns = [1]', 'allow[0].name: missing; for example name = "china"'),
+        (
+            '[[allow]]\nname = "a"\nreason = "b"',
+            'allow[0] ("a"): names no place; give one of countries, asns, owners, cidrs, domains',
+        ),
+        (
+            '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\nclients = ["Pixel"]',
+            'allow[0] ("a").clients: "Pixel" is no MAC and no name under [[client]]',
+        ),
+        (
+            '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\ndetectors = ["watchlist"]',
+            'allow ("a").detectors: no detector of idle clients called "watchlist"; known: background_upload, ',
+        ),
+        (
+            2 * '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\n',
+            'allow.name: "a" is used 2 times',
+        ),
+        ('allow_lists = ["bultin"]', 'allow_lists: expected "builtin" or the full path of a file, got "bultin"'),
+        ('allow_lists = "builtin"', "allow_lists: expected a list of"),
         ("[foreground]\nmax_age = 1", "foreground: unknown key; known here: "),
     ],
 )
@@ -202,6 +271,107 @@ def test_a_watch_may_name_its_clients() -> None:
     """)
     assert made.watch[0].clients == (MAC, "02:00:00:00:00:01")
     assert made.client_names == {MAC: "Redmi Note"}
+
+
+def test_an_allowance_may_name_its_clients() -> None:
+    made = from_text("""
+        [[client]]
+        mac = "60-38-E0-C5-35-A0"
+        name = "Redmi Note"
+        [[allow]]
+        name = "backup"
+        reason = "photo backup that I want"
+        clients = ["Redmi Note"]
+        owners = ["Google"]
+        domains = ["photos.googleapis.com"]
+        detectors = ["background_upload"]
+        max_bytes = "2GB"
+    """)
+    [allow] = made.allow
+    assert (allow.clients, allow.max_bytes, allow.detectors) == ((MAC,), 2 * 10**9, ("background_upload",))
+
+
+# Lists of what is fine.
+
+
+def test_the_shipped_list_is_valid_and_says_why() -> None:
+    shipped = config.read_allow_lists(parse({}))
+    assert len({each.name for each in shipped}) == len(shipped) > 5
+    assert all(each.enabled and not each.clients for each in shipped)
+    for each in shipped:
+        assert len(each.reason) > 20, each.name
+        assert each.max_bytes is not None, f"{each.name}: whoever borrows its name could send any amount"
+        assert set(each.detectors) <= set(STANDARD_DETECTORS), each.name
+
+
+@pytest.mark.parametrize("each", config.read_allow_lists(parse({})), ids=lambda each: str(each.name))
+def test_what_the_shipped_list_allows_by_name_alone_is_little(each: Allowance) -> None:
+    """A client chooses the names that it utters: where no owner must match, too, only the drip of a clock is fine."""
+    assert each.owners or (each.detectors == ("idle_drip",) and (each.max_bytes or 0) <= 30_000)
+
+
+@pytest.mark.parametrize(
+    ("place", "names", "detector", "allowed"),
+    [
+        (Place("US", 15_169, "Google LLC"), ["mtalk.google.com"], "idle_drip", True),
+        (Place("US", 714, "Apple Inc."), ["p26-keyvalueservice.icloud.com"], "idle_drip", True),
+        (Place("US", 8_075, "Microsoft Corporation"), [], "idle_drip", True),
+        (Place("US", 15_169, "Google LLC"), ["dl.google.com"], "background_upload", True),
+        (Place("DE", 680, "Example University"), ["2.android.pool.ntp.org"], "idle_drip", True),
+        (Place("US", 15_169, "Google LLC"), ["photos.googleapis.com"], "background_upload", False),
+        (Place("US", 396_982, "Google LLC"), ["mtalk.google.com", "dl.google.com"], "idle_drip", False),
+        (Place("CN", 4_808, "China Unicom Beijing"), ["mtalk.google.com", "push.apple.com"], "idle_drip", False),
+        (Place("CN", 4_808, "China Unicom Beijing"), ["pool.ntp.org"], "background_upload", False),
+        (Place("US", 64_999, "Pineapple Networks"), ["push.apple.com"], "idle_drip", False),
+        (Place(), ["mtalk.google.com"], "idle_drip", False),
+    ],
+)
+def test_what_the_shipped_list_is_for(place: Place, names: list[str], detector: str, allowed: bool) -> None:
+    contact = Contact(0, MAC, b"", b"\x08\x08\x08\x08", place, [Name(name, "tls") for name in names])
+    speaking = Allowances([], config.read_allow_lists(parse({}))).of(contact, watched=False)
+    assert any(each.covers(detector, 10_000) for each in speaking) is allowed
+
+
+def test_a_list_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\nclients = ["{MAC}", "TV"]')
+    client = f'[[client]]\nmac = "{MAC}"\nname = "TV"'
+    [own] = config.read_allow_lists(from_text(f'allow_lists = ["{path}"]\n{client}'))
+    assert own.clients == (MAC, MAC)
+    both = config.read_allow_lists(from_text(f'allow_lists = ["builtin", "{path}"]\n{client}'))
+    assert both[-1] == own
+    assert len(both) > 1
+    assert config.read_allow_lists(from_text("allow_lists = []")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "No such file or directory"),
+        ("allow =", "line 1, column 8: "),
+        ('[[watch]]\nname = "a"', "watch: unknown key; known here: allow"),
+        ('[[allow]]\nname = "a"\nasns = [1]', 'allow[0] ("a").reason: missing'),
+        (
+            '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\nclients = ["TV"]',
+            'allow[0] ("a").clients: "TV" is no MAC and no name under [[client]]',
+        ),
+        (2 * '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\n', 'allow.name: "a" is used 2 times'),
+        (
+            '[[allow]]\nname = "a"\nreason = "b"\nasns = [1]\ndetectors = ["idle-drip"]',
+            'allow ("a").detectors: no detector of idle clients called "idle-drip"; known: background_upload, ',
+        ),
+    ],
+)
+def test_a_lists_mistakes_begin_with_its_name(tmp_path: Path, text: str | None, problem: str) -> None:
+    path = tmp_path / "mine.toml"
+    if text is not None:
+        path.write_text(text)
+    made = from_text(f'allow_lists = ["{path}"]')
+    with pytest.raises(ConfigError) as caught:
+        config.read_allow_lists(made)
+    [found] = caught.value.problems
+    assert found.startswith(f"{path}: {problem}")
+    assert config.problems(made) == [found]
 
 
 def test_without_a_file_all_is_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,9 +433,15 @@ def test_the_example_file_as_it_is_means_the_defaults() -> None:
 
 def test_the_example_files_settings_are_the_defaults() -> None:
     values = uncommented()
-    for example in ("client", "watch", "sink"):
+    for example in ("client", "watch", "allow", "sink"):
         values.pop(example)
+    del values["detect"]["new_destination"]  # off without its table
+    for source in SOURCES.names():
+        del values["foreground"][source]
     assert parse(values) == parse({})
+    for name in DETECTORS.names():
+        kind = DETECTORS.find(name).settings_type
+        assert build(kind, uncommented()["detect"][name]) == kind(), name
 
 
 def test_every_setting_is_in_the_example_file() -> None:
@@ -277,9 +453,11 @@ def test_every_setting_is_in_the_example_file() -> None:
         (config.GeoSettings, values["geo"]),
         (config.AccountSettings, values["account"]),
         (config.ClientSettings, values["client"][0]),
-        (WatchlistSettings, values["detect"]["watchlist"]),
-        (ClientTable.settings_type, values["detect"]["client_table"]),
+        *((DETECTORS.find(name).settings_type, values["detect"][name]) for name in DETECTORS.names()),
+        *((SOURCES.find(name).settings_type, values["foreground"][name]) for name in SOURCES.names()),
+        (ForegroundKeys, values["foreground"]),
         (Watch, values["watch"][0]),
+        (Allowance, values["allow"][0]),
         (SINKS.find("webhook").settings_type, values["sink"][0]),
     ]:
         assert {field.name.rstrip("_") for field in fields(kind)} <= set(table), kind
@@ -288,7 +466,18 @@ def test_every_setting_is_in_the_example_file() -> None:
 def test_the_example_files_examples_hold() -> None:
     values = uncommented()
     del values["sink"][0]["url_file"]  # either of the two
+    for source in SOURCES.names():
+        _either_of_two(values["foreground"][source])
     made = parse(values)
+    assert [source.name for source in made.foreground.sources] == list(values["foreground"])[2:]
+    assert (made.allow[0].clients, made.allow[0].max_bytes) == ((MAC,), 2 * 10**9)
     assert (made.watch[0].name, made.sink[0].name, made.client[0].name) == ("china", "lab", "Redmi Note")
     optional = {key: value for key, value in values["watch"][0].items() if key in ("name", "enabled", "severity")}
     assert build(Watch, {**optional, "asns": [1]}) == build(Watch, {"name": "china", "asns": [1]})
+
+
+def _either_of_two(table: dict[str, Any]) -> None:
+    for key in ("token_file", "password_file"):
+        table.pop(key, None)
+    for phone in table.get("phone", []):
+        phone.pop("token_file", None)

@@ -13,6 +13,9 @@ from sensor.model.foreground import Change, Foreground
 MAX_SUMMARY = 1_000
 """Characters of a summary."""
 
+MAX_NAME = 100
+"""Characters of a name that somebody else chose: none may push the rest out of the sentence."""
+
 MAX_TIMELINE = 12
 """Changes of state that an alert carries; the latest."""
 
@@ -23,17 +26,21 @@ BEFORE = 3_600 * SECOND
 def who(client: AlertClient) -> str:
     """`Redmi Note (Xiaomi)`, else `Xiaomi 60:38:e0:c5:35:a0`, else the MAC, else an address."""
     plain = client.mac or next(iter(client.addresses), client.id)
-    if client.name:
-        return f"{client.name} ({client.vendor})" if client.vendor else client.name
-    return f"{client.vendor} {plain}" if client.vendor else plain
+    name, vendor = printable(client.name or "", MAX_NAME), printable(client.vendor or "", MAX_NAME)
+    if name:
+        return f"{name} ({vendor})" if vendor else name
+    return f"{vendor} {plain}" if vendor else plain
 
 
 def whose(destination: AlertDestination) -> str:
     """`China Unicom Beijing in China (api.account.xiaomi.com, 42.62.48.10)`."""
     place = destination.place
-    owner = place.owner or ("" if place.asn is None else f"AS{place.asn}") or "an unknown owner"
+    owner = (
+        printable(place.owner or "", MAX_NAME) or ("" if place.asn is None else f"AS{place.asn}") or "an unknown owner"
+    )
     where = f" in {country_name(place.country)}" if place.country else ""
-    which = f"{destination.name}, {destination.address}" if destination.name else destination.address
+    name = printable(destination.name or "", MAX_NAME)
+    which = f"{name}, {destination.address}" if name else destination.address
     return f"{owner}{where} ({which})"
 
 
@@ -57,6 +64,8 @@ def idle(foreground: Foreground) -> str:
     """`while its screen was off`."""
     if foreground.source == "schedule":
         return "at a time when nobody uses it"
+    if foreground.source == "inferred":
+        return "while its traffic looked as if nobody used it"
     return f"while {foreground.because or 'nobody used it'}"
 
 

@@ -32,6 +32,10 @@ class Movement(NamedTuple):
 FETCHED = 2
 """A contact that received more than this many times what it sent in a second was fetching."""
 
+MUCH, FETCHED_MUCH = 32_768, 20
+"""Beyond so many bytes of payload in a second it takes that many times as much. Requests are small: whoever uploads
+could else hide it behind a server that sends something useless back. Acknowledgements inside a VPN come to 1:29."""
+
 
 class Groups(Generic[L]):
     """Each row is in one group or none; a group is known by its label, and gone with its last row.
@@ -113,7 +117,7 @@ class Groups(Generic[L]):
             np.add.reduceat(activity.sent_packets[order], starts),
             np.minimum.reduceat(activity.first_seen[order], starts),
             activity.last_seen[order[lasts]],
-            np.add.reduceat(np.where(received > FETCHED * uploaded, 0, uploaded), starts),
+            np.add.reduceat(np.where(received > _enough_to_fetch(uploaded), 0, uploaded), starts),
             np.add.reduceat(np.where(received > FETCHED * sent, uploaded, sent), starts),
         )
         for number, row, *figures in zip(*(column.tolist() for column in columns), strict=True):
@@ -138,3 +142,8 @@ class Groups(Generic[L]):
             more = max(size, row + 1 - size)
             self._group = np.concatenate([self._group, np.full(more, -1)])
             self._sent = np.concatenate([self._sent, np.zeros(more, np.bool_)])
+
+
+def _enough_to_fetch(uploaded: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[n] bytes received beyond which a contact was fetching."""
+    return np.where(uploaded > MUCH, FETCHED_MUCH, FETCHED) * uploaded

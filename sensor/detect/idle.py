@@ -1,73 +1,25 @@
-"""What the rules about idle clients share: their alerts, and which of a client's many owners are followed."""
+"""What the rules about idle clients share: their open cases, and the alerts about them."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from sensor.base.times import SECOND
 from sensor.detect import explain
 from sensor.detect.base import MAX_ACTIVE, Coverage, Detector, Facts
 from sensor.detect.case import Case
+from sensor.detect.followed import Followed, Key, Share, not_excused
 from sensor.detect.groups import Movement
 from sensor.detect.owners import Label, OwnerSecond
 from sensor.detect.window import Window
 from sensor.model.alert import Alert
 from sensor.model.foreground import NOTHING_KNOWN, Foreground
 
-MAX_OWNERS = 512
-"""Owners that are followed per client, and only of clients that someone reports on; the one longest unused goes."""
+MAX_CASES = 64
+"""Alerts that one client may hold open, so that there is room for those of others."""
 
-Key = tuple[str, str, str]
-"""(client, owner, names of the allowances that speak for it)."""
-
-T = TypeVar("T")
-
-
-class Followed(Generic[T]):
-    """Something kept per client and owner: one client that goes through many cannot push out another's."""
-
-    def __init__(self, make: Callable[[], T], most: int = MAX_OWNERS) -> None:
-        self.evicted = 0
-        self._make = make
-        self._most = most
-        self._clients: dict[str, OrderedDict[tuple[str, str], T]] = {}
-
-    def get(self, key: Key) -> T:
-        """What is kept for the key; made where there is none."""
-        client, *rest = key
-        mine = self._clients.setdefault(client, OrderedDict())
-        owner = (rest[0], rest[1])
-        found = mine.get(owner)
-        if found is None:
-            found = mine[owner] = self._make()
-            if len(mine) > self._most:
-                mine.popitem(last=False)
-                self.evicted += 1
-        else:
-            mine.move_to_end(owner)
-        return found
-
-    def peek(self, key: Key) -> T | None:
-        """What is kept for the key, without making it or counting as a use."""
-        return self._clients.get(key[0], OrderedDict()).get((key[1], key[2]))
-
-    def pop(self, key: Key) -> None:
-        """Nothing is kept for the key any more."""
-        mine = self._clients.get(key[0])
-        if mine is not None:
-            mine.pop((key[1], key[2]), None)
-            if not mine:
-                del self._clients[key[0]]
-
-    def items(self) -> Iterator[tuple[Key, T]]:
-        """All that is kept; may be changed meanwhile."""
-        for client, mine in list(self._clients.items()):
-            for (owner, allowed), value in list(mine.items()):
-                yield (client, owner, allowed), value
-
-    def clear(self) -> None:
-        """Nothing is kept."""
-        self._clients.clear()
+TIDY = 60 * SECOND
+"""How often what was kept for too long is let go of."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,9 +27,13 @@ class IdleCase(Case):
     """A case about a client that nobody used."""
 
     known: Foreground = NOTHING_KNOWN
-    """What was known of the client when it fired."""
+    """What was known of the client when it last did what the rule is about."""
+    alone: bool = False
+    """It was inferred from traffic alone when it fired."""
     uploaded: int = 0
     """Payload that was new, since the case began."""
+    counted: int = 0
+    """Bytes of what the rule is about, since the case began."""
     active_at: int = 0
     """When it last did what the rule is about; the case is over `resolve_after` later."""
     measured: dict[str, object] = field(default_factory=dict)
@@ -92,17 +48,22 @@ class IdleDetector(Detector):
         super().__init__(settings, facts)
         self.settings = settings
         self.facts = facts
+        self.followed = Followed()
         self._cases: dict[Key, IdleCase] = {}
+        self._tidied_at = 0
+
+    @property
+    def lifetime(self) -> int:
+        """ns for which a share is kept after its last movement."""
+        return int(self.settings.window)
+
+    def amount(self, window: Window) -> int:
+        """Which bytes of a window the rule is about."""
+        return window.uploaded
 
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         """One client and owner in the second that ends at `until` ns; `known`: of the client, then."""
         raise NotImplementedError
-
-    def expire(self, now: int) -> None:
-        """Lets go of what was kept for too long without an alert."""
-
-    def restart(self) -> None:
-        """Lets go of everything: time stepped."""
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         """The sentence: `about`: who, `far`: whose and where."""
@@ -115,59 +76,75 @@ class IdleDetector(Detector):
     def tick(self, now: int) -> Iterator[Alert]:
         quiet = self.settings.resolve_after
         for key in [key for key, case in self._cases.items() if abs(now - case.active_at) >= quiet]:
-            yield self.close(key)
-        self.expire(now)
+            yield self._close(key)
+        if abs(now - self._tidied_at) >= TIDY:
+            self._tidied_at = now
+            self.followed.expire(now, self.lifetime)
 
     def stepped(self, now: int) -> Iterator[Alert]:
         for key in list(self._cases):
-            yield self.close(key)
-        self.restart()
+            yield self._close(key)
+        self.followed.clear()
 
     def active(self) -> Iterator[Alert]:
         for case in self._cases.values():
             yield self._alert(case)
 
-    def follow(self, key: Key, movement: Movement, coverage: Coverage, *, active: bool) -> Iterator[Alert]:
-        """One more second of the open case of that key; one that came too late for it closes it first.
+    def lapsed(self, key: Key, now: int) -> Iterator[Alert]:
+        """Closes the open case of that key where it was over by `now`, and nothing said so yet."""
+        case = self._cases.get(key)
+        if case is not None and now - case.active_at >= self.settings.resolve_after:
+            yield self._close(key)
 
-        `active`: the client did what the rule is about.
+    def follow(self, key: Key, movement: Movement, known: Foreground, coverage: Coverage, counted: int) -> bool:
+        """One more second of the open case of that key; False where there is none.
+
+        `counted`: bytes of what the rule is about; 0: what moved is only shown.
         """
-        case = self._cases[key]
-        if active and movement.first_seen - case.active_at >= self.settings.resolve_after:
-            yield self.close(key)
-            return
+        case = self._cases.get(key)
+        if case is None:
+            return False
         case.add(movement, coverage.frames, coverage.dropped)
-        if active:
-            case.uploaded += movement.uploaded
-            case.active_at = movement.last_seen
+        case.uploaded += movement.uploaded
+        if counted:
+            case.counted += counted
+            case.active_at, case.known = max(case.active_at, movement.last_seen), known
+        return True
 
-    def is_open(self, key: Key) -> bool:
-        """Whether there is an open case of that key."""
-        return key in self._cases
+    def due(self, key: Key) -> list[Share]:
+        """The shares of that key that no allowance excuses."""
+        return not_excused(self.followed.shares(key), self.name, self.amount)
+
+    def excuse(self, share: Share) -> None:
+        """Someone said that it is fine."""
+        self.allowed += not share.excused
+        share.excused = True
 
     def open(self, key: Key, case: IdleCase) -> Iterator[Alert]:
         """Fires, where there is room for one more."""
-        if len(self._cases) >= MAX_ACTIVE:
+        if len(self._cases) >= MAX_ACTIVE or sum(client == key[0] for client, _ in self._cases) >= MAX_CASES:
             self.suppressed += 1
+            self.followed.drop(key)
             return
         self._cases[key] = case
         yield self._alert(case)
 
-    def close(self, key: Key) -> Alert:
-        """The open case is over."""
+    def _close(self, key: Key) -> Alert:
+        """What led to the case leads to no other: each begins anew."""
         case = self._cases.pop(key)
+        self.followed.drop(key)
         return self._alert(case, case.active_at + self.settings.resolve_after)
 
     def _alert(self, case: IdleCase, resolved_at: int | None = None) -> Alert:
         """What only was inferred from traffic is never more than info."""
         client, destination = self.facts.client(case.contact.client), explain.far_end(case.contact)
-        changes = self.facts.states.between(client.id, case.started_at - explain.BEFORE, case.last_seen)
+        changes = self.facts.states.between(case.contact.client, case.started_at - explain.BEFORE, case.last_seen)
         said = self.said(case, explain.who(client), explain.whose(destination), over=resolved_at is not None)
         return Alert(
             id=case.id,
             fingerprint=case.fingerprint,
             detector=self.name,
-            severity="info" if case.known.source == "inferred" else self.settings.severity,
+            severity="info" if case.alone else self.settings.severity,
             state="firing" if resolved_at is None else "resolved",
             started_at=case.started_at,
             updated_at=case.last_seen if resolved_at is None else resolved_at,
@@ -188,32 +165,34 @@ class IdleDetector(Detector):
         )
 
 
-def window_case(
-    detector: str, label: Label, window: Window, movement: Movement, known: Foreground, coverage: Coverage,
-    before: tuple[int, int],
+def case_of(
+    detector: IdleDetector, label: Label, windows: Sequence[Window], movement: Movement, known: Foreground,
+    coverage: Coverage, before: tuple[int, int],
 ) -> IdleCase:  # fmt: skip
-    """A case about what is in the window; `before`: frames and dropped ones when that began."""
+    """A case about what is in the windows; `before`: frames and dropped ones when that began."""
     return IdleCase(
-        key=(detector, *key_of(label)),
-        started_at=window.since,
+        key=(detector.name, *key_of(label)),
+        started_at=min(window.since for window in windows),
         contact=movement.contact,
         frames_before=before[0],
         dropped_before=before[1],
         last_seen=movement.last_seen,
-        sent_bytes=window.sent,
-        received_bytes=window.received,
+        sent_bytes=sum(window.sent for window in windows),
+        received_bytes=sum(window.received for window in windows),
         frames=coverage.frames,
         dropped=coverage.dropped,
         known=known,
-        uploaded=window.uploaded,
+        alone=known.source == "inferred",
+        uploaded=sum(window.uploaded for window in windows),
+        counted=sum(map(detector.amount, windows)),
         active_at=movement.last_seen,
         measured={"owner": label.owner, "watch": label.watch},
     )
 
 
 def key_of(label: Label) -> Key:
-    """What is counted apart: what is allowed to a client never hides what is not."""
-    return label.client, label.owner, ", ".join(str(each.name) for each in label.allowed)
+    """What is one case, whatever is known of the contacts."""
+    return label.client, label.owner
 
 
 def silent_if(*settings: str, label: Label) -> list[str]:

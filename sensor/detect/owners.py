@@ -2,7 +2,8 @@
 
 The rules about idle clients share this: contacts are grouped once by client, owner and what is allowed to them, and
 only clients whose state is known are looked at. What is watched, and what is allowed, is settled when a contact is
-learned; a watch that matched stays, since names that come later cannot talk a contact out of it.
+learned; a watch that matched stays, since names that come later cannot talk a contact out of it. So does the owner that
+it was first counted for: a client that utters new names all the time would else be new each time.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,10 +27,6 @@ class Label(NamedTuple):
     watch: str | None
     """The watch that matches, if one does."""
     allowed: tuple[Allowance, ...]
-
-    def excuse(self, detector: str, sent: int) -> Allowance | None:
-        """The allowance that makes `sent` bytes fine for a detector."""
-        return next((each for each in self.allowed if each.covers(detector, sent)), None)
 
 
 class OwnerSecond(NamedTuple):
@@ -83,7 +80,8 @@ class Owners:
         if watch is None and before is not None:
             watch = before.watch
         allowed = self._allowances.of(contact, watched=watch is not None)
-        self._groups.put(contact, Label(contact.client, self._owner_of(contact), watch, allowed))
+        owner = self._owner_of(contact) if before is None else before.owner
+        self._groups.put(contact, Label(contact.client, owner, watch, allowed))
 
     def _of_state(self, activity: Activity, known: NDArray[np.bool_]) -> Iterator[OwnerSecond]:
         states = dict(zip(activity.rows[known].tolist(), activity.states[known].tolist(), strict=True))

@@ -7,29 +7,31 @@ from sensor.detect.groups import Movement
 STEPS = 48
 """Parts of a window; what leaves it leaves in such steps."""
 
+_CONTACTS, _SENT, _RECEIVED, _UPLOADED, _NET_SENT = range(5)
+
 
 class Window:
     """Sums of movements, and of contacts, over the last `length` ns."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_rows", "_sums")
 
     def __init__(self) -> None:
-        self._rows: deque[list[int]] = deque()
-        """[step, first seen, contacts, sent, received, uploaded, net sent], the latest last."""
+        self._rows: deque[tuple[int, int, list[int]]] = deque()
+        """(step, first seen, sums of the step), the latest last; STEPS at most."""
+        self._sums = [0] * 5
 
     def add(self, until: int, length: int, movement: Movement, *, contacts: int = 0) -> None:
         """Counts what moved in the second that ends at `until` ns, and lets go of what is older than `length` ns."""
         step = until * STEPS // length
-        if not self._rows or self._rows[-1][0] != step:
-            self._rows.append([step, movement.first_seen, 0, 0, 0, 0, 0])
-        row = self._rows[-1]
-        row[2] += contacts
-        row[3] += movement.sent_bytes
-        row[4] += movement.received_bytes
-        row[5] += movement.uploaded
-        row[6] += movement.net_sent
+        if not self._rows or self._rows[-1][0] < step:
+            self._rows.append((step, movement.first_seen, [0] * 5))
+        moved = (contacts, movement.sent_bytes, movement.received_bytes, movement.uploaded, movement.net_sent)
+        for column, amount in enumerate(moved):
+            self._rows[-1][2][column] += amount
+            self._sums[column] += amount
         while self._rows[0][0] <= step - STEPS:
-            self._rows.popleft()
+            for column, amount in enumerate(self._rows.popleft()[2]):
+                self._sums[column] -= amount
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -42,27 +44,24 @@ class Window:
     @property
     def contacts(self) -> int:
         """How many."""
-        return self._sum(2)
+        return self._sums[_CONTACTS]
 
     @property
     def sent(self) -> int:
         """IP bytes."""
-        return self._sum(3)
+        return self._sums[_SENT]
 
     @property
     def received(self) -> int:
         """IP bytes."""
-        return self._sum(4)
+        return self._sums[_RECEIVED]
 
     @property
     def uploaded(self) -> int:
         """Payload that was new."""
-        return self._sum(5)
+        return self._sums[_UPLOADED]
 
     @property
     def net_sent(self) -> int:
         """Sent, but for what acknowledges a fetch."""
-        return self._sum(6)
-
-    def _sum(self, column: int) -> int:
-        return sum(row[column] for row in self._rows)
+        return self._sums[_NET_SENT]

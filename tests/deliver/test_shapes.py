@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from sensor.deliver import shapes
+from sensor.model.alert import Evidence
 from sensor.model.destination import Place
+from sensor.model.foreground import Foreground
 
 
 def test_destination_row(examples):
@@ -90,6 +92,27 @@ def test_alert_object(examples):
     assert shape["evidence"]["geo_database"] == {"name": "IPinfo Lite", "built_at": "2026-09-21T14:13:20.000000Z"}
     assert shape["sensor"] == {"name": "box", "version": "0.1.0"}
     assert shape["resolved_at"] is None
+
+
+def test_what_was_known_of_the_phone_stands_in_the_evidence_with_its_age(examples):
+    known = Foreground("foreground", "push", observed_at=examples.start - 1_500_000_000, app="com.foo\u202e")
+    evidence = Evidence(1, 2, examples.start, examples.start + 1_000_000_000, foreground=known)
+    shape = shapes.alert_object(examples.alert(evidence=evidence), examples.info)
+    assert shape["evidence"]["foreground"] == {
+        "state": "foreground",
+        "source": "push",
+        "age_seconds": 2.5,
+        "app": "com.foo\\u202e",
+    }
+
+
+def test_nothing_known_of_the_phone_is_null_and_a_report_from_later_has_no_age(examples):
+    shape = shapes.alert_object(examples.alert(), examples.info)
+    assert shape["evidence"]["foreground"] == {"state": "unknown", "source": None, "age_seconds": None, "app": None}
+    later = Foreground("background", "adb", observed_at=examples.start + 10**12)
+    evidence = Evidence(1, 2, examples.start, examples.start, foreground=later)
+    shape = shapes.alert_object(examples.alert(evidence=evidence), examples.info)
+    assert shape["evidence"]["foreground"]["age_seconds"] == 0.0
 
 
 def test_alert_without_destination_or_database(examples):

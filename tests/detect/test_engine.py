@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from sensor.detect import engine as engine_module
-from sensor.detect.base import Detector, Facts
+from sensor.detect.allowance import Allowances
+from sensor.detect.base import Coverage, Detector, Facts, owner_key
 from sensor.detect.engine import Engine
+from sensor.detect.owners import Owners, OwnerSecond
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.destination import Place
+from sensor.model.foreground import BACKGROUND
 
 NOTHING = np.zeros(0, np.int64)
 SECOND = Activity(1, *[NOTHING] * 10)
@@ -124,3 +127,71 @@ def test_a_hook_that_is_not_there_costs_nothing() -> None:
     engine.learned(CONTACT, 1)
     assert engine.second(SECOND, 0, 0) == engine.tick(1) == engine.alerts() == []
     assert set(engine.evaluations.values()) == {0}
+
+
+class Judge(Detector):
+    """Hears what clients of known state move, and of clock steps."""
+
+    name = "judge"
+
+    def __init__(self) -> None:
+        super().__init__(None, Facts(lambda _: PHONE))
+        self.heard: list[Any] = []
+
+    def moved(self, seconds: Sequence[OwnerSecond], until: int, coverage: Coverage) -> Iterator[Alert]:
+        self.heard.append(([second.label.owner for second in seconds], until, coverage))
+        self.allowed += 1
+        yield ALERT
+
+    def stepped(self, now: int) -> Iterator[Alert]:
+        yield replace(ALERT, state="resolved", resolved_at=now)
+
+
+Judge.name = "judge"
+
+
+def owners() -> Owners:
+    return Owners((), Allowances(), lambda contact: owner_key(contact.place))
+
+
+def moved(state: int) -> Activity:
+    """The phone sends something to the only contact."""
+    one = np.ones(1, np.int64)
+    return Activity(7, one * 0, one, one, one, one, one, one, one, one * 0, np.array([state], np.int8))
+
+
+def test_what_clients_of_known_state_move_reaches_those_that_judge_it() -> None:
+    judge = Judge()
+    engine = Engine([judge, Talker()], owners())
+    engine.learned(CONTACT, 1)
+    assert engine.second(moved(BACKGROUND), 100, 3) == [ALERT, ALERT]
+    assert engine.second(moved(0), 150, 4) == [ALERT]  # nobody knows: only the other one spoke
+    engine.second(moved(BACKGROUND), 200, 5)
+    assert judge.heard == [
+        (["unknown"], 7, Coverage(100, 3, 0, 0)),
+        (["unknown"], 7, Coverage(200, 5, 150, 4)),
+    ]
+    assert engine.evaluations == {"judge": 2, "talker": 3}
+    assert engine.allowed == {"judge": 2, "talker": 0}
+
+
+def test_a_contact_that_is_gone_reaches_nobody() -> None:
+    engine = Engine([Judge()], owners())
+    engine.learned(CONTACT, 1)
+    engine.forgotten(0)
+    assert engine.second(moved(BACKGROUND), 1, 0) == []
+
+
+def test_owners_cost_nothing_where_nobody_judges_them() -> None:
+    kept = owners()
+    engine = Engine([Talker()], kept)
+    engine.learned(CONTACT, 1)
+    engine.second(moved(BACKGROUND), 1, 0)
+    assert kept.second(moved(BACKGROUND)) == []
+
+
+def test_a_clock_step_reaches_those_that_keep_spans_of_time() -> None:
+    engine = Engine([Judge(), Talker()], owners())
+    [alert] = engine.stepped(9)
+    assert (alert.state, alert.resolved_at) == ("resolved", 9)
+    assert engine.alerts()[0] == alert

@@ -4,19 +4,20 @@
    background, and only what was sent by then: an upload that began in front counts from when it is behind.
 2. It fires once the upload has gone on for `for` without a pause longer than `pause`, and has moved `min_bytes` within
    the last `window`. It is over `resolve_after` after the last upload, or when time stepped.
-3. What stands under [[allow]], and within its `max_bytes`, is counted as allowed instead.
+3. What stands under [[allow]], and within its `max_bytes` per window, is counted as allowed instead.
 4. What a schedule says alone is left to the rule `unused_device`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sensor.base.times import SECOND
 from sensor.base.units import Duration, Size, size_text, span
 from sensor.detect import explain
-from sensor.detect.base import Coverage, Facts
+from sensor.detect.base import Coverage
+from sensor.detect.followed import Share
 from sensor.detect.groups import FETCHED
-from sensor.detect.idle import Followed, IdleCase, IdleDetector, key_of, silent_if, window_case
+from sensor.detect.idle import IdleCase, IdleDetector, case_of, key_of, silent_if
 from sensor.detect.owners import OwnerSecond
 from sensor.detect.window import Window
 from sensor.model.alert import Alert, Severity
@@ -45,79 +46,74 @@ class Settings:
             raise ValueError("window: expected at least 1m, and no less than `for`")
 
 
-@dataclass(slots=True)
-class _Upload:
-    """One upload that goes on."""
-
-    started_at: int = -1
-    last: int = 0
-    allowed: bool = False
-    before: tuple[int, int] = (0, 0)
-    window: Window = field(default_factory=Window)
-
-
 class BackgroundUpload(IdleDetector):
     """Follows uploads by client and owner."""
 
     settings_type = Settings
     settings: Settings
 
-    def __init__(self, settings: Settings, facts: Facts) -> None:
-        super().__init__(settings, facts)
-        self._uploads: Followed[_Upload] = Followed(_Upload)
-
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         label, state, movement = second
         if state != BACKGROUND or known.source == "schedule":
             return
-        key, settings = key_of(label), self.settings
-        if self.is_open(key):
-            yield from self.follow(key, movement, coverage, active=movement.uploaded > 0)
-        if self.is_open(key) or not movement.uploaded:
+        key = key_of(label)
+        if not movement.uploaded:
+            self.follow(key, movement, known, coverage, 0)
             return
-        upload = self._uploads.get(key)
-        if upload.started_at < 0 or movement.first_seen - upload.last > settings.pause:
-            upload.started_at, upload.allowed, upload.window = movement.first_seen, False, Window()
-            upload.before = coverage.frames_before, coverage.dropped_before
-        upload.last = movement.last_seen
-        upload.window.add(until, settings.window, movement)
-        if upload.last - upload.started_at < settings.for_ or upload.window.uploaded < settings.min_bytes:
-            return
-        if label.excuse(self.name, upload.window.uploaded) is not None:
-            self.allowed += not upload.allowed
-            upload.allowed = True
-            return
-        self._uploads.pop(key)
-        yield from self.open(key, self._case(second, upload, known, coverage))
+        yield from self.lapsed(key, movement.first_seen)
+        share = self._note(second, known, until, coverage)
+        due = self.due(key)
+        if share not in due:
+            if self._enough([share]):
+                self.excuse(share)
+        elif not self.follow(key, movement, known, coverage, movement.uploaded):
+            running = [each for each in due if movement.last_seen - each.last <= self.settings.pause]
+            if self._enough(running):
+                yield from self.open(key, self._case(second, running, known, coverage))
 
-    def expire(self, now: int) -> None:
-        for key, upload in self._uploads.items():
-            if abs(now - upload.last) > self.settings.pause:
-                self._uploads.pop(key)
+    def _note(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Share:
+        movement, settings = second.movement, self.settings
+        share = self.followed.share(second.label)
+        # `since`: where a person used it meanwhile, or nobody knew, what follows is another upload.
+        paused = movement.first_seen - share.last > settings.pause or (known.since or 0) > share.last
+        if share.began_at < 0 or paused:
+            share.began_at, share.run, share.excused = movement.first_seen, Window(), False
+            share.before = coverage.frames_before, coverage.dropped_before
+        share.last = movement.last_seen
+        share.run.add(until, settings.window, movement)
+        share.window.add(until, settings.window, movement)
+        return share
 
-    def restart(self) -> None:
-        self._uploads.clear()
+    def _enough(self, running: Sequence[Share]) -> bool:
+        uploaded = sum(share.run.uploaded for share in running)
+        return _took(running) >= self.settings.for_ and uploaded >= self.settings.min_bytes
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         took = span((case.active_at if over else case.last_seen) - case.started_at)
-        amount = size_text(case.sent_bytes)
+        amount = size_text(case.counted)
         how = f"sent {amount}" if over else f"has sent {amount} so far"
         return f"{about} {how} to {far} in {took} {explain.idle(case.known)}."
 
-    def _case(self, second: OwnerSecond, upload: _Upload, known: Foreground, coverage: Coverage) -> IdleCase:
-        took, uploaded, settings = upload.last - upload.started_at, upload.window.uploaded, self.settings
-        case = window_case(self.name, second.label, upload.window, second.movement, known, coverage, upload.before)
+    def _case(self, second: OwnerSecond, running: Sequence[Share], known: Foreground, coverage: Coverage) -> IdleCase:
+        took, settings = _took(running), self.settings
+        before = min(share.before for share in running)
+        case = case_of(self, second.label, [share.run for share in running], second.movement, known, coverage, before)
         case.thresholds = {
             "for_seconds": settings.for_ / SECOND,
             "min_bytes": int(settings.min_bytes),
             "window_seconds": settings.window / SECOND,
             "received_to_sent": FETCHED,
         }
-        case.measured |= {"seconds": round(took / SECOND, 1), "window_bytes": uploaded}
+        case.measured |= {"seconds": round(took / SECOND, 1), "window_bytes": case.counted}
         case.silent_if = silent_if(
-            f"for above {span(took)}", f"min_bytes above {size_text(uploaded)}", label=second.label
+            f"for above {span(took)}", f"min_bytes above {size_text(case.counted)}", label=second.label
         )
         return case
+
+
+def _took(running: Sequence[Share]) -> int:
+    """ns for which the uploads have gone on."""
+    return max(share.last for share in running) - min(share.began_at for share in running)
 
 
 PLUGIN = BackgroundUpload

@@ -10,17 +10,18 @@
 5. What a schedule says alone is left to the rule `unused_device`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sensor.base.times import SECOND
 from sensor.base.units import Count, Duration, Size, size_text, span
 from sensor.detect import explain
-from sensor.detect.base import Coverage, Facts
+from sensor.detect.base import Coverage
+from sensor.detect.followed import Share
 from sensor.detect.groups import Movement
-from sensor.detect.idle import Followed, IdleCase, IdleDetector, key_of, silent_if, window_case
+from sensor.detect.idle import IdleCase, IdleDetector, case_of, key_of, silent_if
 from sensor.detect.learned import Habit
-from sensor.detect.owners import Label, OwnerSecond
+from sensor.detect.owners import OwnerSecond
 from sensor.detect.window import Window
 from sensor.model.alert import Alert, Severity
 from sensor.model.foreground import BACKGROUND, Foreground
@@ -55,37 +56,14 @@ class Settings:
             raise ValueError("window: expected at least 10m")
 
 
-@dataclass(slots=True)
-class _Drip:
-    """What one client told one owner."""
-
-    last: int = -1
-    """When it last sent, whoever used it."""
-    contact_at: int = -1
-    """When the running contact began."""
-    allowed: bool = False
-    before: tuple[int, int] = (0, 0)
-    window: Window = field(default_factory=Window)
-
-    def begins(self, movement: Movement) -> bool:
-        """Whether this sending is a contact of its own."""
-        at = movement.first_seen
-        begins = self.last < 0 or at - self.last >= SILENCE or at - self.contact_at >= LONG
-        self.last = movement.last_seen
-        if begins:
-            self.contact_at = at
-        return begins
-
-
 class IdleDrip(IdleDetector):
     """Follows contacts by client and owner."""
 
     settings_type = Settings
     settings: Settings
 
-    def __init__(self, settings: Settings, facts: Facts) -> None:
-        super().__init__(settings, facts)
-        self._drips: Followed[_Drip] = Followed(_Drip)
+    def amount(self, window: Window) -> int:
+        return window.net_sent
 
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         label, state, movement = second
@@ -96,71 +74,88 @@ class IdleDrip(IdleDetector):
             label.client, label.owner, until,
             used=0 if idle else moved, idle=moved if idle else 0, sent=movement.net_sent if idle else 0,
         )  # fmt: skip
-        if movement.net_sent:
-            drip = self._drips.get(key_of(label))
-            begins = drip.begins(movement)
+        key = key_of(label)
+        if not movement.net_sent:
             if idle:
-                if not drip.window:
-                    drip.before = coverage.frames_before, coverage.dropped_before
-                drip.window.add(until, self.settings.window, movement, contacts=begins)
-                yield from self._weigh(drip, habit, second, known, coverage)
+                self.follow(key, movement, known, coverage, 0)
+            return
+        if idle:
+            yield from self.lapsed(key, movement.first_seen)
+        share = self.followed.share(label)
+        begins = self._begins(share, movement)
+        if idle:
+            if not share.window:
+                share.before = coverage.frames_before, coverage.dropped_before
+            share.window.add(until, self.settings.window, movement, contacts=begins)
+            yield from self._weigh(share, habit, second, known, coverage)
+
+    def _begins(self, share: Share, movement: Movement) -> bool:
+        """Whether this sending is a contact of its own."""
+        at, last = movement.first_seen, share.last
+        if last < 0:
+            # A name that is learned late makes another share of a contact that goes on.
+            last = max((each.last for each in self.followed.shares(key_of(share.label))), default=-1)
+            share.began_at = at
+        begins = last < 0 or at - last >= SILENCE or at - share.began_at >= LONG
+        share.last = movement.last_seen
+        if begins:
+            share.began_at = at
+        return begins
 
     def _weigh(
-        self, drip: _Drip, habit: Habit, second: OwnerSecond, known: Foreground, coverage: Coverage
+        self, share: Share, habit: Habit, second: OwnerSecond, known: Foreground, coverage: Coverage
     ) -> Iterator[Alert]:
-        label, window, settings = second.label, drip.window, self.settings
-        key = key_of(label)
-        if self.is_open(key):
-            yield from self.follow(key, second.movement, coverage, active=True)
-        if self.is_open(key) or window.contacts < settings.min_contacts or window.net_sent < settings.min_bytes:
+        key = key_of(second.label)
+        due = self.due(key)
+        if share not in due:
+            if self._why([share], habit) is not None:
+                self.excuse(share)
             return
-        why = self._why(label, habit, window.net_sent)
-        if why is None:
+        if self.follow(key, second.movement, known, coverage, second.movement.net_sent):
             return
-        if label.excuse(self.name, window.net_sent) is not None:
-            self.allowed += not drip.allowed
-            drip.allowed = True
-            return
-        yield from self.open(key, self._case(drip, why, second, known, coverage))
+        for shares in ([each for each in due if each.label.watch is not None], due):
+            why = self._why(shares, habit)
+            if why is not None:
+                yield from self.open(key, self._case(shares, why, second, known, coverage))
+                return
 
-    def _why(self, label: Label, habit: Habit, nbytes: int) -> str | None:
+    def _why(self, due: Sequence[Share], habit: Habit) -> str | None:
         """What makes it worth an alert; None: nothing does."""
-        if label.watch is not None:
-            return f'on watch "{label.watch}"'
+        settings, nbytes = self.settings, sum(share.window.net_sent for share in due)
+        if nbytes < settings.min_bytes or sum(share.window.contacts for share in due) < settings.min_contacts:
+            return None
+        if all(share.label.watch is not None for share in due):
+            return f'on watch "{due[0].label.watch}"'
         if not habit.confirmed:
             return "no use by a person explains it"
         usual = habit.usual()
-        if usual is None or nbytes <= max(FAR * usual[0], usual[0] + FAR * usual[1], FAR * self.settings.min_bytes):
+        if usual is None or nbytes <= max(FAR * usual[0], usual[0] + FAR * usual[1], FAR * settings.min_bytes):
             return None
         return f"usually {size_text(round(usual[0]))} while idle"
 
-    def expire(self, now: int) -> None:
-        for key, drip in self._drips.items():
-            if abs(now - drip.last) > self.settings.window:
-                self._drips.pop(key)
-
-    def restart(self) -> None:
-        self._drips.clear()
-
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = span(case.last_seen - case.started_at)
+        took = span(case.active_at - case.started_at)
         times = case.measured["contacts"]
         so_far = "" if over else " so far"
-        amount = f"{size_text(case.sent_bytes)}{so_far} in {took}"
+        amount = f"{size_text(case.counted)}{so_far} in {took}"
         when = f"in at least {times} contacts {explain.idle(case.known)}"
         return f"{about} sent {amount} to {far}, {when}: {case.measured['why']}."
 
-    def _case(self, drip: _Drip, why: str, second: OwnerSecond, known: Foreground, coverage: Coverage) -> IdleCase:
-        window, settings = drip.window, self.settings
-        case = window_case(self.name, second.label, window, second.movement, known, coverage, drip.before)
+    def _case(
+        self, due: Sequence[Share], why: str, second: OwnerSecond, known: Foreground, coverage: Coverage
+    ) -> IdleCase:
+        settings, before = self.settings, min(share.before for share in due)
+        windows = [share.window for share in due]
+        case = case_of(self, second.label, windows, second.movement, known, coverage, before)
+        contacts = sum(window.contacts for window in windows)
         case.thresholds = {
             "window_seconds": settings.window / SECOND,
             "min_contacts": int(settings.min_contacts),
             "min_bytes": int(settings.min_bytes),
         }
-        case.measured |= {"contacts": window.contacts, "window_bytes": window.net_sent, "why": why}
+        case.measured |= {"contacts": contacts, "window_bytes": case.counted, "why": why}
         case.silent_if = silent_if(
-            f"min_contacts above {window.contacts}", f"min_bytes above {size_text(window.net_sent)}", label=second.label
+            f"min_contacts above {contacts}", f"min_bytes above {size_text(case.counted)}", label=second.label
         )
         return case
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sensor.base.countries import country_name
+from sensor.base.text import printable
 from sensor.base.times import SECOND
 from sensor.base.units import Duration
 from sensor.detect import explain
@@ -48,6 +49,7 @@ class NewDestination(Detector):
         self._cases: dict[tuple[str, str], Case] = {}
         self._today: dict[str, tuple[int, int]] = {}
         """Client -> (day, alerts); of clients that met somebody today."""
+        self._now = 0
 
     def learned(self, contact: Contact, now: int) -> None:
         self._unmet[contact.row] = contact
@@ -56,6 +58,7 @@ class NewDestination(Detector):
         self._unmet.pop(row, None)
 
     def second(self, activity: Activity, frames: int, dropped: int) -> Iterator[Alert]:
+        self._now = activity.until
         if not self._unmet:
             return
         for at in (activity.sent_packets > 0).nonzero()[0].tolist():
@@ -74,6 +77,12 @@ class NewDestination(Detector):
         for key in [key for key, case in self._cases.items() if abs(now - case.last_seen) >= quiet]:
             case = self._cases.pop(key)
             yield self._alert(case, case.last_seen + quiet)
+
+    def stepped(self, now: int) -> Iterator[Alert]:
+        self._facts.learned.stepped(self._now, now)
+        for key in list(self._cases):
+            case = self._cases.pop(key)
+            yield self._alert(case, case.last_seen + self._settings.resolve_after)
 
     def active(self) -> Iterator[Alert]:
         for case in self._cases.values():
@@ -103,7 +112,7 @@ class NewDestination(Detector):
     def _alert(self, case: Case, resolved_at: int | None = None) -> Alert:
         client, destination = self._facts.client(case.contact.client), explain.far_end(case.contact)
         kind, _, who = case.key[2].partition(" ")
-        called = country_name(who) if kind == "country" else who
+        called = country_name(who) if kind == "country" else printable(who, explain.MAX_NAME)
         known = self._facts.states.at(case.contact.client, case.last_seen)
         return Alert(
             id=case.id,

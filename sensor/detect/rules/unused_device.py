@@ -4,16 +4,16 @@ The schedule's word is enough here and nowhere else: no phone reports what a tel
 client and owner, once what was uploaded within `window` reaches `min_bytes`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sensor.base.times import SECOND
 from sensor.base.units import Duration, Size, size_text, span
 from sensor.detect import explain
-from sensor.detect.base import Coverage, Facts
-from sensor.detect.idle import Followed, IdleCase, IdleDetector, key_of, silent_if, window_case
+from sensor.detect.base import Coverage
+from sensor.detect.followed import Share
+from sensor.detect.idle import IdleCase, IdleDetector, case_of, key_of, silent_if
 from sensor.detect.owners import OwnerSecond
-from sensor.detect.window import Window
 from sensor.model.alert import Alert, Severity
 from sensor.model.foreground import BACKGROUND, Foreground
 
@@ -36,64 +36,48 @@ class Settings:
             raise ValueError("window: expected at least 1m")
 
 
-@dataclass(slots=True)
-class _Sum:
-    last: int = 0
-    allowed: bool = False
-    before: tuple[int, int] = (0, 0)
-    window: Window = field(default_factory=Window)
-
-
 class UnusedDevice(IdleDetector):
     """Adds up by client and owner."""
 
     settings_type = Settings
     settings: Settings
 
-    def __init__(self, settings: Settings, facts: Facts) -> None:
-        super().__init__(settings, facts)
-        self._sums: Followed[_Sum] = Followed(_Sum)
-
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         label, state, movement = second
         if state != BACKGROUND or known.source != "schedule":
             return
-        key, settings = key_of(label), self.settings
-        if self.is_open(key):
-            yield from self.follow(key, movement, coverage, active=movement.uploaded > 0)
-        if self.is_open(key) or not movement.uploaded:
+        key = key_of(label)
+        if not movement.uploaded:
+            self.follow(key, movement, known, coverage, 0)
             return
-        sums = self._sums.get(key)
-        if not sums.window:
-            sums.before = coverage.frames_before, coverage.dropped_before
-        sums.last = movement.last_seen
-        sums.window.add(until, settings.window, movement)
-        uploaded = sums.window.uploaded
-        if uploaded < settings.min_bytes:
-            return
-        if label.excuse(self.name, uploaded) is not None:
-            self.allowed += not sums.allowed
-            sums.allowed = True
-            return
-        case = window_case(self.name, label, sums.window, movement, known, coverage, sums.before)
-        case.thresholds = {"min_bytes": int(settings.min_bytes), "window_seconds": settings.window / SECOND}
-        case.measured |= {"window_bytes": uploaded}
-        case.silent_if = silent_if(f"min_bytes above {size_text(uploaded)}", label=label)
-        self._sums.pop(key)
-        yield from self.open(key, case)
-
-    def expire(self, now: int) -> None:
-        for key, sums in self._sums.items():
-            if abs(now - sums.last) > self.settings.window:
-                self._sums.pop(key)
-
-    def restart(self) -> None:
-        self._sums.clear()
+        yield from self.lapsed(key, movement.first_seen)
+        share = self.followed.share(label)
+        if not share.window:
+            share.before = coverage.frames_before, coverage.dropped_before
+        share.last = movement.last_seen
+        share.window.add(until, self.settings.window, movement)
+        due = self.due(key)
+        if share not in due:
+            if self._enough([share]):
+                self.excuse(share)
+        elif not self.follow(key, movement, known, coverage, movement.uploaded) and self._enough(due):
+            yield from self.open(key, self._case(second, due, known, coverage))
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         took = span(case.last_seen - case.started_at)
         so_far = "" if over else " so far"
-        return f"{about} sent {size_text(case.sent_bytes)}{so_far} to {far} in {took} {explain.idle(case.known)}."
+        return f"{about} sent {size_text(case.counted)}{so_far} to {far} in {took} {explain.idle(case.known)}."
+
+    def _enough(self, due: Sequence[Share]) -> bool:
+        return sum(share.window.uploaded for share in due) >= self.settings.min_bytes
+
+    def _case(self, second: OwnerSecond, due: Sequence[Share], known: Foreground, coverage: Coverage) -> IdleCase:
+        settings, before = self.settings, min(share.before for share in due)
+        case = case_of(self, second.label, [share.window for share in due], second.movement, known, coverage, before)
+        case.thresholds = {"min_bytes": int(settings.min_bytes), "window_seconds": settings.window / SECOND}
+        case.measured |= {"window_bytes": case.counted}
+        case.silent_if = silent_if(f"min_bytes above {size_text(case.counted)}", label=second.label)
+        return case
 
 
 PLUGIN = UnusedDevice
