@@ -172,6 +172,8 @@ class Pipeline:
         second = now // SECOND
         if self._second is not None and second > self._second:
             self._close()
+            if second > self._second + LEAP // SECOND:
+                self._step(second * SECOND)
             self._second = second
             self._tick(second * SECOND)
 

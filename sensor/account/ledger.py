@@ -139,7 +139,7 @@ class Ledger:
         back = Moved(moved.bytes - out.bytes, moved.packets - out.packets)
         contact = self.services.contact[service]
         client = self.contacts.client[contact]
-        self._note_returns(client, moved.first)
+        self._note_returns(client, moved)
         self.services.totals.add(service, out, back, moved.first, moved.last)
         self.contacts.totals.add(contact, out, back, moved.first, moved.last)
         self.contacts.second.add(contact, out, back, moved.first, moved.last)
@@ -211,11 +211,12 @@ class Ledger:
         silent = now - int(self.client_totals.last_seen[client.row]) >= AWAY
         return silent or 0 <= now - int(self._returned[client.row]) <= RETURNING
 
-    def _note_returns(self, clients: Rows, first: Rows) -> None:
+    def _note_returns(self, clients: Rows, moved: Collected) -> None:
         last = self.client_totals.last_seen[clients]
-        back = np.flatnonzero((first - last >= AWAY) & (last > 0))
+        # Flows whose packets were posted before come again for their uploads alone, without a first time.
+        back = np.flatnonzero((moved.first - last >= AWAY) & (last > 0) & (moved.packets > 0))
         if len(back):
-            np.maximum.at(self._returned, clients[back], first[back])
+            np.maximum.at(self._returned, clients[back], moved.first[back])
 
     def _meter_clients(self, touched: Rows, sent: Rows, received: Rows, until: int) -> None:
         clients, at = np.unique(self.contacts.client[touched], return_inverse=True)

@@ -202,3 +202,54 @@ def test_counts_equal_those_of_a_plain_dictionary(batches: list[tuple[bool, list
             counted[six, flow][1] += 1
     moved = table.collect()
     assert [*zip(moved.flows.tolist(), moved.packets.tolist(), strict=True)] == sorted(map(tuple, counted.values()))
+
+
+def upload(flows: list[int], payload: int = 60) -> Packets:
+    """Segments one after another, as `packets`."""
+    made = packets(flows, flags=0x18, length=payload + 40)
+    made.payload_length[:] = payload
+    made.sequence = (np.arange(len(flows)) * payload).astype(np.uint32)
+    return made
+
+
+def add_upload(table: FlowTable, given_packets: Packets, side: int = SENT) -> np.ndarray:
+    rows = add_known(table, given_packets)
+    table.side[rows] = side
+    table.note_uploads(given_packets, slice(0, len(given_packets)), rows)
+    return rows
+
+
+def test_uploads_come_with_what_flows_moved() -> None:
+    table = FlowTable()
+    add_upload(table, upload([1, 1, 1]))
+    moved = table.collect()
+    assert (moved.uploaded.tolist(), moved.bytes.tolist()) == ([180], [300])
+    add_upload(table, upload([2]), side=0)
+    moved = table.collect()
+    assert (moved.uploaded.tolist(), moved.bytes.tolist()) == ([0], [100]), "received"
+
+
+def test_uploads_wait_for_the_end_of_the_second() -> None:
+    table = FlowTable()
+    add_upload(table, upload([1, 1]))
+    early = table.collect(held=False)
+    assert (early.bytes.tolist(), early.uploaded.tolist()) == ([200], [0])
+    late = table.collect()
+    assert (late.bytes.tolist(), late.packets.tolist(), late.uploaded.tolist()) == ([0], [0], [120])
+    assert len(table.collect().flows) == 0
+
+
+def test_uploads_of_flows_that_stay_are_kept_when_others_expire() -> None:
+    table = FlowTable(most=2 * SPAN)
+    add_upload(table, upload([1]))
+    table.collect()
+    again = upload([2, 3, 1])
+    again.time += 10**9
+    again.sequence[:] = [0, 0, 60]
+    add_upload(table, again)
+    table.collect()
+    table.expire()
+    last = upload([1])
+    last.sequence[:] = 60
+    add_upload(table, last)
+    assert sum(table.collect().uploaded.tolist()) == 0, "these bytes were sent before"
