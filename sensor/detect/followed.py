@@ -76,7 +76,7 @@ class Followed:
             mine.move_to_end(label.owner)
         found = _of(label, shares)
         if found is None and len(shares) >= MAX_SHARES:
-            label = label._replace(watch=None, allowed=())
+            label = label._replace(allowed=())
             found = _of(label, shares)
         if found is None:
             found = Share(label)
@@ -117,6 +117,9 @@ class Followed:
 
 def not_excused(shares: Iterable[Share], detector: str, amount: Callable[[Window], int]) -> list[Share]:
     """Those that no allowance excuses from that detector; `amount`: which bytes of a window count."""
+    shares = list(shares)
+    if not any(share.label.allowed for share in shares):
+        return shares
     spent: dict[int, int] = {}
     found = []
     # Those first that most allowances could excuse, each by the one that leaves most room for the others.

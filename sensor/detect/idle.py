@@ -111,6 +111,15 @@ class IdleDetector(Detector):
             case.active_at, case.known = max(case.active_at, movement.last_seen), known
         return True
 
+    def go_on(self, second: OwnerSecond, known: Foreground, coverage: Coverage, counted: int = 0) -> None:
+        """As `follow`, of a second that was not noted for any share; nothing of what is allowed is shown."""
+        key = key_of(second.label)
+        if key not in self._cases:
+            return
+        mine = [share for share in self.followed.shares(key) if share.label == second.label]
+        if mine[0] in self.due(key) if mine else not second.label.allowed:
+            self.follow(key, second.movement, known, coverage, counted)
+
     def due(self, key: Key) -> list[Share]:
         """The shares of that key that no allowance excuses."""
         return not_excused(self.followed.shares(key), self.name, self.amount)

@@ -25,10 +25,13 @@ class Window:
         step = until * STEPS // length
         if not self._rows or self._rows[-1][0] < step:
             self._rows.append((step, movement.first_seen, [0] * 6))
-        moved = (contacts, movement.sent_bytes, movement.received_bytes, movement.uploaded, movement.net_sent, 1)
-        for column, amount in enumerate(moved):
-            self._rows[-1][2][column] += amount
-            self._sums[column] += amount
+        for sums in (self._rows[-1][2], self._sums):
+            sums[_CONTACTS] += contacts
+            sums[_SENT] += movement.sent_bytes
+            sums[_RECEIVED] += movement.received_bytes
+            sums[_UPLOADED] += movement.uploaded
+            sums[_NET_SENT] += movement.net_sent
+            sums[_SECONDS] += 1
         while self._rows[0][0] <= step - STEPS:
             for column, amount in enumerate(self._rows.popleft()[2]):
                 self._sums[column] -= amount

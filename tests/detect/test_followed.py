@@ -79,6 +79,7 @@ def test_beyond_so_many_shares_nothing_is_allowed(monkeypatch: pytest.MonkeyPatc
     made = [kept.share(label("Xiaomi", allowance(name))) for name in "abcd"]
     assert [len(share.label.allowed) for share in made] == [1, 1, 0, 0]
     assert len(kept.shares(("phone", "Xiaomi"))) == 3
+    assert kept.share(label("Xiaomi", allowance("e"), watch="china")).label == label(watch="china")
 
 
 def test_what_was_quiet_for_long_is_let_go_of_whichever_way_time_goes() -> None:

@@ -37,7 +37,7 @@ class AnyUpload(IdleDetector):
         if second.state != BACKGROUND:
             return
         if not movement.uploaded:
-            self.follow(key, movement, known, coverage, 0)
+            self.go_on(second, known, coverage)
             return
         yield from self.lapsed(key, movement.first_seen)
         share = self.followed.share(second.label)
@@ -67,7 +67,7 @@ def test_an_alert_from_its_first_packet_to_its_end(address: str) -> None:
     [fired] = one.second(Move(0, 1_000, 300), dropped=2)
     assert (fired.state, fired.started_at, fired.resolved_at) == ("firing", START + SECOND // 2, None)
     assert fired.summary.endswith(", 1000, so far")
-    assert one.seconds(9, Move(0, 1_000, 300), Move(0, 0)) == []
+    assert one.seconds(9, Move(0, 1_000, 300)) == []
     [now] = one.engine.alerts()
     assert (now.id, now.measured["uploaded_bytes"], now.evidence.received_bytes) == (fired.id, 10_000, 3_000)
     assert (now.evidence.frames, now.updated_at) == (1_000, START + 9 * SECOND + SECOND // 2)

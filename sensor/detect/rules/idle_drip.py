@@ -77,7 +77,7 @@ class IdleDrip(IdleDetector):
         key = key_of(label)
         if not movement.net_sent:
             if idle:
-                self.follow(key, movement, known, coverage, 0)
+                self.go_on(second, known, coverage)
             return
         if idle:
             yield from self.lapsed(key, movement.first_seen)

@@ -48,7 +48,7 @@ class UnusedDevice(IdleDetector):
             return
         key = key_of(label)
         if not movement.uploaded:
-            self.follow(key, movement, known, coverage, 0)
+            self.go_on(second, known, coverage)
             return
         yield from self.lapsed(key, movement.first_seen)
         share = self.followed.share(label)

@@ -55,13 +55,12 @@ class UploadBurst(IdleDetector):
             return
         key = key_of(label)
         if not movement.uploaded:
-            self.follow(key, movement, known, coverage, 0)
+            self.go_on(second, known, coverage)
             return
         yield from self.lapsed(key, movement.first_seen)
         last = self._last_moment(label.client, movement.first_seen)
         if last is None:
-            # Nothing is counted that would tell whether an allowance is used up: what the case is about goes on.
-            self.follow(key, movement, known, coverage, movement.uploaded)
+            self.go_on(second, known, coverage, movement.uploaded)
             return
         share = self._note(second, last[1], until, coverage)
         due = self.due(key)

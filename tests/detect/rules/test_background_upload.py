@@ -382,6 +382,16 @@ def test_what_only_acknowledges_a_download_does_not_keep_it_open_and_is_not_call
     assert "sent 305.0 KB to" in over.summary
 
 
+def test_nothing_of_what_is_allowed_is_in_the_evidence() -> None:
+    lab = idle_lab(allow=[allow(domains=["updates.example"])])
+    lab.meets(V4, CHINA, "other.example", row=0)
+    lab.meets(V6, CHINA, "updates.example", row=1)
+    lab.seconds(61, MUCH)
+    lab.seconds(60, Move(0, 0, 60, 60), Move(1, 0, 5_000_000, 100_000))
+    [now] = lab.engine.alerts()
+    assert now.evidence.sent_bytes == 61 * 5_160 + 60 * 60
+
+
 def test_what_comes_after_it_was_over_is_another_alert() -> None:
     lab = idle_lab({"resolve_after": "10s"})
     lab.meets()

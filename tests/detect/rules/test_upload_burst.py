@@ -134,6 +134,15 @@ def test_one_alert_while_it_goes_on_and_totals_at_the_end() -> None:
     assert (again.fingerprint == fired.fingerprint, again.id == fired.id) == (True, False)
 
 
+def test_what_is_allowed_does_not_keep_it_open() -> None:
+    lab = idle_lab(allow=[{"name": "photos", "domains": ["photos.example"]}])
+    lab.meets(V4, CHINA, row=0)
+    lab.meets(V6, CHINA, "photos.example", row=1)
+    [fired] = lab.seconds(5, MUCH)
+    [over] = lab.seconds(600, Move(1, 200_000))
+    assert (over.id, over.state, over.measured["uploaded_bytes"]) == (fired.id, "resolved", 1_000_000)
+
+
 def test_a_clock_step_ends_everything() -> None:
     lab = idle_lab()
     lab.meets()
