@@ -63,6 +63,8 @@ def _replay(options: argparse.Namespace) -> int:
     from sensor.deliver.shapes import json_bytes
     from sensor.replay import replay
 
+    # Nothing that grows with the capture refers to itself, and all of it has caps.
+    gc.disable()
     progress = Progress()
     result = replay(_for_replay(options.config), options.capture, local=options.local, progress=progress)
     progress.clear()

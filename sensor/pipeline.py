@@ -154,7 +154,7 @@ class Pipeline:
 
     def _spans(self, seconds: NDArray[np.int64], frames: NDArray[np.int64]) -> Iterator[slice]:
         """Cuts where seconds end, and closes those; no span is longer than SPAN. `frames`: [n] how many came before."""
-        borders = np.flatnonzero(np.diff(seconds)) + 1
+        borders = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1
         start = 0
         for stop in (*(int(border) for border in borders), len(seconds)):
             if start < stop:
@@ -269,6 +269,8 @@ class Pipeline:
 
     def _reconsider(self) -> None:
         """Of the flows that there was no room for, those that moved most in this second get it after all."""
+        if not self._provisional:
+            return
         flows = np.unique(np.array(self._provisional, np.int64))
         flows = flows[self.flows.packets[flows] >= WORTH_A_LOOK]
         flows = flows[np.argsort(-self.flows.bytes[flows], kind="stable")[:MAX_RECONSIDERED]]

@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _NEVER = np.iinfo(np.int64).max
-_INDEX_PER_FLOW = 3
+_INDEX_PER_FLOW = 6
 
 
 @dataclass(slots=True)
@@ -101,7 +101,14 @@ class FlowTable:
         unknown = np.flatnonzero(self.service[flows] == UNKNOWN)
         if not len(unknown):
             return unknown
-        return firsts(flows, unknown)
+        return self.firsts(flows, unknown)
+
+    def firsts(self, flows: Rows, indices: Rows) -> Rows:
+        """Of ascending `indices` into `flows` (at most SPAN): the first for each different flow, ascending."""
+        chosen = flows[indices]
+        self._claim[chosen[::-1]] = indices[::-1]
+        first: Rows = indices[self._claim[chosen] == indices]
+        return first
 
     def collect(self, *, held: bool = True) -> Collected:
         """What classified flows moved since the last call; from now on it counts as collected.
@@ -189,34 +196,33 @@ class FlowTable:
             same &= own[:, 2] == tail[2]
             hit[six] &= same
         if not hit.all():
-            miss = np.flatnonzero(~hit)
-            while len(miss):
-                miss = self._probe(words, six, tail, places, flows, miss)
+            self._search(words, six, tail, places, flows, np.flatnonzero(~hit))
         return flows
 
-    def _probe(self, words: Words, six: Rows, tail: Words, places: Rows, flows: Rows, miss: Rows) -> Rows:
-        """One step of linear probing for the packets `miss`; returns those that must go on."""
-        at = places[miss]
+    def _search(self, words: Words, six: Rows, tail: Words, places: Rows, flows: Rows, miss: Rows) -> None:
+        """Linear probing for the packets `miss`, whose first place is empty or another flow's; completes `flows`."""
         wanted = np.ascontiguousarray(words[:, miss].T)
         wanted_tail = np.zeros((len(miss), 3), np.uint64)
         if len(six):
             spot = np.minimum(np.searchsorted(six, miss), len(six) - 1)
             is_six = np.flatnonzero(six[spot] == miss)
             wanted_tail[is_six] = tail[:, spot[is_six]].T
-        found = self._index[at].astype(np.int64)
-        empty = np.flatnonzero(found < 0)
-        if len(empty):
-            # Of several packets that want one empty place, the first opens the flow.
-            self._claim[at[empty[::-1]]] = empty[::-1]
-            empty = empty[self._claim[at[empty]] == empty]
-            self._open(wanted[empty], wanted_tail[empty], at[empty])
-            found = self._index[at].astype(np.int64)
-        same = (self._words[found] == wanted).all(axis=1)
-        same &= (self._tail[found] == wanted_tail).all(axis=1)
-        flows[miss[same]] = found[same]
-        rest: Rows = miss[~same]
-        places[rest] = (places[rest] + 1) & self._mask
-        return rest
+        at = (places[miss] + (flows[miss] >= 0)) & self._mask
+        while len(miss):
+            found = self._index[at]
+            empty = np.flatnonzero(found < 0)
+            if len(empty):
+                # Of several packets that want one empty place, the first opens the flow.
+                self._claim[at[empty[::-1]]] = empty[::-1]
+                empty = empty[self._claim[at[empty]] == empty]
+                self._open(wanted[empty], wanted_tail[empty], at[empty])
+                found = self._index[at]
+            other = (self._words[found] != wanted).any(axis=1)
+            other |= (self._tail[found] != wanted_tail).any(axis=1)
+            same = ~other
+            flows[miss[same]] = found[same]
+            miss, wanted, wanted_tail = miss[other], wanted[other], wanted_tail[other]
+            at = (at[other] + 1) & self._mask
 
     def _open(self, words: Words, tail: Words, places: Rows) -> None:
         new = slice(self.count, self.count + len(words))
@@ -255,8 +261,3 @@ class FlowTable:
             self._index[at[won]] = rows[won]
             rows = rows[~won]
             places[rows] = (places[rows] + 1) & self._mask
-
-
-def firsts(values: Rows, indices: Rows) -> Rows:
-    """Of ascending `indices` into `values`: the first for each different value, ascending."""
-    return indices[np.sort(np.unique(values[indices], return_index=True)[1])]

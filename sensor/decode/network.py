@@ -61,7 +61,7 @@ class Networks:
 
 def read_networks(buffer: NDArray[np.uint8], where: Located, *, live: bool) -> Networks:
     """Reads the outermost IP headers, completes words 2 and 3 of `where.words`; `live`: not out of a file."""
-    found = _nothing(len(where.row)) if where.six.all() else _read_four(buffer, where)
+    found = _nothing(len(where.row)) if where.six.all() else _read_four(where)
     families: NDArray[np.uint64] | int = 4 << 8
     if where.six.any():
         _read_six(buffer, where, found)
@@ -81,9 +81,9 @@ def _nothing(n: int) -> Networks:
     return Networks(np.zeros(n, np.uint8), start, size, length, np.empty(0, np.int64), np.empty((3, 0), np.uint64))
 
 
-def _read_four(buffer: NDArray[np.uint8], where: Located) -> Networks:
+def _read_four(where: Located) -> Networks:
     """Reads every row as IPv4; what that makes of the IPv6 rows is overwritten later, which is cheaper than to sort."""
-    head = gather(buffer, where.start, 20)
+    head = where.head
     total = number(head, 2)
     where.words[2] = word(head, 12)
     found = _nothing(0)

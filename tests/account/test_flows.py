@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable, firsts
+from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable
 from sensor.model.packets import Packets
 
 SYN, ACK = 0x02, 0x10
@@ -184,7 +184,7 @@ def test_spans_are_parts_of_a_batch() -> None:
 
 
 def test_firsts() -> None:
-    assert firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
+    assert FlowTable(16).firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
 
 
 @settings(deadline=None, max_examples=50)

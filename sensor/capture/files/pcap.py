@@ -79,7 +79,7 @@ def _usable(words: NDArray[np.uint32]) -> int:
 
 
 def _batch(window: Window, starts: NDArray[np.int64], words: NDArray[np.uint32], kind: Kind, link: int) -> FrameBatch:
-    seconds, parts, captured, length = words.T.astype(np.int64)
+    seconds, parts, captured, length = np.ascontiguousarray(words.T, np.int64)
     return FrameBatch(
         buffer=window.memory.array,
         offset=starts + kind.record_head,
