@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor.account.classify import Classifier
-from sensor.account.flows import SPAN, UNKNOWN, FlowTable
+from sensor.account.flows import SPAN, FlowTable
 from sensor.account.ledger import UNSETTLED, Ledger, Limits
 from sensor.account.locality import Local
 from sensor.account.timeline import Timeline
@@ -283,8 +283,7 @@ class Pipeline:
     def _post(self) -> None:
         """What flows moved goes to the ledger; those that it had no room for are asked about again."""
         self.ledger.post(self.flows.collect())
-        self.flows.service[self._provisional] = UNKNOWN
-        self.flows.held[self._provisional] = False
+        self.flows.doubt(self._provisional)
         self._provisional.clear()
 
     def _tick(self, now: int) -> None:

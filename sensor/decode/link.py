@@ -99,7 +99,7 @@ def _ethernet(batch: FrameBatch, links: _Links, stats: DecodeStats) -> None:
     np.bitwise_and(word(head, 0), _MAC, out=links.words[1])
     links.words[3] = (SOURCE_MAC | DESTINATION_MAC) << 24
     links.at[:] = 14
-    types = head[:, 12:14].copy().view("<u2")[:, 0]
+    types = head[:, 12:14].view("<u2")[:, 0].copy()
     np.equal(types, _SIX, out=links.six)
     plain = types == _FOUR
     plain |= links.six

@@ -128,7 +128,7 @@ def _read_odd(rows: NDArray[np.int64], known: NDArray[np.int64], network: Networ
 
 def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports) -> None:
     """DNS by its port, tunnels by port or protocol (those are marked already)."""
-    rows = np.flatnonzero(carries) if carries.any() else np.empty(0, np.int64)
+    rows = np.flatnonzero(carries != 0)
     ports = carries[rows]
     udp = network.protocol[rows] == UDP
     found.message[rows] = (ports & _TUNNEL != 0) & udp
