@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, number, word
+from sensor.decode.gather import gather, number, pick, word
 from sensor.decode.link_odd import CUT, LINKS, MAX_DEPTH, NON_IP, TOO_DEEP, VLAN_TYPES, WRAPPER_TYPES, walk
 from sensor.decode.stats import DecodeStats
-from sensor.model.frames import FrameBatch
+from sensor.model.frames import HEAD, FrameBatch
 from sensor.model.packets import DESTINATION_MAC, SOURCE_MAC
 
 LINK_BITS = 0x03FFFFFF
 """The part of a capture file's link field that names the link type; above it stands the length of the FCS."""
 
 ETHERNET = 1
-IP_HEAD = 20
-"""Bytes from the start of IP that are read along with the link header."""
+IP_HEAD = HEAD - 14
+"""Bytes from the start of IP on that are read along with the link header."""
 
 _MAC = np.uint64(0xFFFF_FFFF_FFFF)
 _FOUR, _SIX, _PPPOE = 0x0008, 0xDD86, 0x6488
@@ -93,7 +93,7 @@ def locate(batch: FrameBatch, stats: DecodeStats) -> Located:
 
 
 def _ethernet(batch: FrameBatch, links: _Links, stats: DecodeStats) -> None:
-    head = gather(batch.buffer, batch.offset, 14 + IP_HEAD)
+    head = gather(batch.buffer, batch.offset, HEAD) if batch.heads is None else batch.heads
     links.head = head[:, 14:]
     np.bitwise_and(word(head, 6), _MAC, out=links.words[0])
     np.bitwise_and(word(head, 0), _MAC, out=links.words[1])
@@ -108,10 +108,8 @@ def _ethernet(batch: FrameBatch, links: _Links, stats: DecodeStats) -> None:
     if not plain.all():
         odd = np.flatnonzero(~plain)
         plain[odd] = _odd_ethernet(batch, links, odd, types[odd].astype(np.int64), stats)
-        if plain.all():
-            links.head[odd] = gather(batch.buffer, batch.offset[odd] + links.at[odd], IP_HEAD)
-        else:
-            links.rows = np.flatnonzero(plain)
+        links.head[odd] = gather(batch.buffer, batch.offset[odd] + links.at[odd], IP_HEAD)
+        links.rows = None if plain.all() else np.flatnonzero(plain)
 
 
 @dataclass(slots=True)
@@ -230,10 +228,10 @@ def _metadata(batch: FrameBatch, word_three: NDArray[np.uint64]) -> None:
 
 
 def _compressed(batch: FrameBatch, links: _Links) -> Located:
-    rows, at = links.rows, links.at
+    rows, at, head = links.rows, links.at, links.head
     if rows is None:
         start, room, wire = batch.offset + at, batch.captured - at, batch.length - at
-        head = gather(batch.buffer, start, IP_HEAD) if links.head is None else links.head
+        head = gather(batch.buffer, start, IP_HEAD) if head is None else head
         return Located(np.arange(len(batch)), start, room, wire, links.six, links.words, head)
     at = at[rows]
     start = batch.offset[rows] + at
@@ -244,5 +242,5 @@ def _compressed(batch: FrameBatch, links: _Links) -> Located:
         wire=batch.length[rows] - at,
         six=links.six[rows],
         words=links.words.take(rows, axis=1),
-        head=gather(batch.buffer, start, IP_HEAD),
+        head=gather(batch.buffer, start, IP_HEAD) if head is None else pick(head, rows),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, number, word
+from sensor.decode.gather import gather, number, pick, word
 from sensor.decode.link import Located
 
 MAX_EXTENSIONS = 16
@@ -92,6 +92,7 @@ def _read_four(where: Located) -> Networks:
     odd |= total > where.wire
     odd |= total < 20
     odd |= where.room < 20
+    odd &= ~where.six
     if odd.any():
         rows = np.flatnonzero(odd)
         # Wireshark reads what an Ethernet type wrongly calls IPv4 by its version, too.
@@ -120,7 +121,7 @@ def _read_six(buffer: NDArray[np.uint8], where: Located, found: Networks) -> Non
     found.six = rows = np.flatnonzero(where.six)
     found.tail = np.empty((3, len(rows)), np.uint64)
     start, wire, room = where.start[rows], where.wire[rows], where.room[rows]
-    head = gather(buffer, start, 40)
+    head = pick(where.head, rows, 0, 40)
     where.words[2, rows] = word(head, 16)
     for column, at in enumerate((8, 24, 32)):
         found.tail[column] = word(head, at)

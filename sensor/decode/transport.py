@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, word
-from sensor.decode.link import Located
+from sensor.decode.gather import gather, pick, word
+from sensor.decode.link import IP_HEAD, Located
 from sensor.decode.network import Networks
 from sensor.decode.tunnel import PROTOCOLS as TUNNEL_PROTOCOLS
 from sensor.model.packets import TCP, UDP
@@ -36,6 +36,7 @@ _PORT[np.array(DNS_PORT, np.uint16).byteswap()] = _DNS
 
 _HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
 """First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
+_HEAD = 16
 _HANDSHAKE = 0x16
 HELLO_BYTES = 6
 _FIRST_BYTES = np.array([(1 << 8 * known) - 1 for known in range(HELLO_BYTES + 1)], np.uint64)
@@ -60,8 +61,9 @@ class Transports:
 
 def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks) -> Transports:
     """Reads TCP and UDP headers, adds the ports to words 0 and 1 of `where.words`."""
-    known = np.minimum(where.start + where.room - network.start, network.size)
-    head = gather(buffer, network.start, 16)
+    at = network.start - where.start
+    known = np.minimum(where.room - at, network.size)
+    head = _heads(buffer, where, at)
     tcp, udp = network.protocol == TCP, network.protocol == UDP
     other = ~(tcp | udp)
     is_tcp, is_udp = tcp.view(np.uint8), udp.view(np.uint8)
@@ -90,8 +92,17 @@ def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks
         in_frame = where.start[rows] + where.wire[rows] - network.start[rows] - header[rows]
         payload_length[rows] = np.minimum(payload_length[rows], np.maximum(in_frame, 0))
     _mark_ports(carries, network, found)
-    _mark_hellos(buffer, tcp & (payload_length > 0), known, found)
+    _mark_hellos(buffer, tcp & (payload_length > 0), where, known, found)
     return found
+
+
+def _heads(buffer: NDArray[np.uint8], where: Located, at: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """[n, _HEAD] what follows IP, which ends `at` bytes behind its start."""
+    head = pick(where.head, np.arange(len(at)), np.minimum(at, IP_HEAD - _HEAD), _HEAD)
+    if int(at.max(initial=0)) > IP_HEAD - _HEAD:
+        rows = np.flatnonzero(at > IP_HEAD - _HEAD)
+        head[rows] = gather(buffer, where.start[rows] + at[rows], _HEAD)
+    return head
 
 
 def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray[np.uint64]) -> NDArray[np.uint8]:
@@ -140,10 +151,16 @@ def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports
 
 
 def _mark_hellos(
-    buffer: NDArray[np.uint8], payloads: NDArray[np.bool_], known: NDArray[np.int64], found: Transports
+    buffer: NDArray[np.uint8],
+    payloads: NDArray[np.bool_],
+    where: Located,
+    known: NDArray[np.int64],
+    found: Transports,
 ) -> None:
     """Marks TCP payloads that start like a ClientHello, as far as they go (it may come byte by byte)."""
-    rows = np.flatnonzero((buffer.take(found.payload, mode="clip") == _HANDSHAKE) & payloads)
+    at = found.payload - where.start
+    first_byte = pick(where.head, np.arange(len(at)), np.minimum(at, IP_HEAD - 1), 1)[:, 0]
+    rows = np.flatnonzero(((first_byte == _HANDSHAKE) | (at >= IP_HEAD)) & payloads)
     if not len(rows):
         return
     readable = known[rows] - found.header[rows]
