@@ -95,7 +95,7 @@ class _Candidate(NamedTuple):
     flags: int
 
     def payload(self, batch: FrameBatch) -> bytes:
-        return batch.frame(self.row)[self.begin : self.begin + self.length] if self.begin else b""
+        return batch.part(self.row, self.begin, self.length) if self.begin else b""
 
     def segment(self, batch: FrameBatch) -> Segment:
         key = self.key

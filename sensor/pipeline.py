@@ -190,11 +190,11 @@ class Pipeline:
     def _classify(
         self, packets: Packets, new: NDArray[np.int64], flows: NDArray[np.int64], times: NDArray[np.int64]
     ) -> None:
-        for flow, owner in zip(flows.tolist(), self.classifier.classify(packets, new, times), strict=True):
-            self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
-            if not owner.lasting:
-                self._provisional.append(flow)
-                self.flows.held[flow] = True
+        services, sides, lasting = zip(*self.classifier.classify(packets, new, times), strict=True)
+        self.flows.service[flows], self.flows.side[flows] = services, sides
+        provisional = flows[~np.array(lasting)]
+        self._provisional += provisional.tolist()
+        self.flows.held[provisional] = True
         if len(self.ledger.opened) >= MAX_UNSETTLED:
             self._settle()
 

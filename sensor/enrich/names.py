@@ -170,6 +170,8 @@ def _life(name: Name, ttl: int | None) -> int:
 
 def _capped(entries: list[_Entry]) -> list[_Entry]:
     """At most MAX_NAMES_PER_ADDRESS, and MAX_NAMES_PER_SOURCE of one source: none can push out what others know."""
+    if len(entries) <= min(MAX_NAMES_PER_SOURCE, MAX_NAMES_PER_ADDRESS):
+        return entries
     sources = Counter[str]()
     kept = []
     for entry in entries:

@@ -56,7 +56,13 @@ class FrameBatch:
     def frame(self, row: int) -> bytes:
         """The bytes of one frame, as many as were captured."""
         copy = self.copies.get(row)
+        return self.part(row, 0, int(self.captured[row])) if copy is None else copy
+
+    def part(self, row: int, begin: int, size: int) -> bytes:
+        """Of one frame, `size` bytes from `begin` on, or as many as were captured."""
+        copy = self.copies.get(row)
         if copy is not None:
-            return copy
+            return copy[begin : begin + size]
         start = int(self.offset[row])
-        return self.buffer[start : start + int(self.captured[row])].tobytes()
+        end = min(begin + size, int(self.captured[row]))
+        return self.buffer[start + begin : start + end].tobytes()
