@@ -8,6 +8,7 @@
 """
 
 from dataclasses import dataclass
+from random import Random, SystemRandom
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,9 @@ class FlowTable:
         self._mask = (1 << bits) - 1
         self._index = np.full(1 << bits, -1, np.int32)
         self._claim = np.zeros(1 << bits, np.int32)
-        random = np.random.default_rng(seed)
-        self._factors = random.integers(1 << 32, 1 << 63, 7, np.uint64) | np.uint64(1)
+        # numpy.random takes longer to import than all of this.
+        random = SystemRandom() if seed is None else Random(seed)  # noqa: S311  # tests seed it
+        self._factors = np.array([random.randrange(1 << 32, 1 << 63) | 1 for _ in range(7)], np.uint64)
         # One row more, never used: the index says -1 for "none", and that row equals no key.
         self._rows = rows = _lines(most + 1)
         self._words = rows[:, :4]

@@ -19,7 +19,9 @@ def gather(buffer: NDArray[np.uint8], at: NDArray[np.int64], size: int) -> NDArr
     return items[at].view(np.uint8).reshape(len(at), size)
 
 
-def pick(rows: NDArray[np.uint8], which: NDArray[np.int64], at: NDArray[np.int64] | int = 0, size: int = 0) -> NDArray[np.uint8]:
+def pick(
+    rows: NDArray[np.uint8], which: NDArray[np.int64], at: NDArray[np.int64] | int = 0, size: int = 0
+) -> NDArray[np.uint8]:
     """[m, size] the bytes from `at` on of some of `rows` [n, width], all within them; size 0: to the end."""
     width, step = rows.shape[1], rows.strides[0]
     size = size or width

@@ -77,7 +77,7 @@ class NameBook:
         """
         fresh = [
             _Entry(name, now, now + _life(name, ttl) * SECOND)
-            for name in dict.fromkeys(names)
+            for name in (names if len(names) == 1 else dict.fromkeys(names))
             if 0 < len(name.name) <= MAX_NAME_LENGTH
         ]
         if not fresh:

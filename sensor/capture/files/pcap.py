@@ -63,7 +63,7 @@ def batches(window: Window, frames: int) -> Iterator[FrameBatch]:
         for first in range(0, len(starts), frames):
             rows = starts[first : first + frames]
             heads = records[rows].view(np.uint8).reshape(len(rows), -1)
-            words = np.ascontiguousarray(heads[:, :16].view(kind.order + "u4").T, np.int64)
+            words = np.ascontiguousarray(heads[:, :16]).view(kind.order + "u4").T.astype(np.int64, "C")
             usable = _usable(words[2])
             if usable:
                 yield _batch(window, rows[:usable], words[:, :usable], heads[:usable, kind.record_head :], kind, link)
