@@ -3,7 +3,6 @@
 One address of a CDN carries thousands of names, so what one client asked for says nothing about another's contact.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -172,11 +171,12 @@ def _capped(entries: list[_Entry]) -> list[_Entry]:
     """At most MAX_NAMES_PER_ADDRESS, and MAX_NAMES_PER_SOURCE of one source: none can push out what others know."""
     if len(entries) <= min(MAX_NAMES_PER_SOURCE, MAX_NAMES_PER_ADDRESS):
         return entries
-    sources = Counter[str]()
+    sources: dict[str, int] = {}
     kept = []
     for entry in entries:
-        sources[entry.name.source] += 1
-        if sources[entry.name.source] <= MAX_NAMES_PER_SOURCE:
+        source = entry.name.source
+        sources[source] = sources.get(source, 0) + 1
+        if sources[source] <= MAX_NAMES_PER_SOURCE:
             kept.append(entry)
     return kept[:MAX_NAMES_PER_ADDRESS]
 
