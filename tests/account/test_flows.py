@@ -112,6 +112,19 @@ def test_disowned_flows_are_classified_again() -> None:
     assert table.service[rows].tolist() == [UNKNOWN, 4]
 
 
+def test_flows_in_doubt_are_classified_again_and_held_no_more() -> None:
+    table = FlowTable()
+    rows = add(table, packets([1, 2, 3]))
+    table.service[rows] = [3, 4, 5]
+    assert table.unclassified(rows).tolist() == []
+    table.held[rows[1]] = True
+    table.doubt([int(rows[1])])
+    assert (table.service[rows].tolist(), table.held.any()) == ([3, UNKNOWN, 5], False)
+    assert table.unclassified(rows).tolist() == [1]
+    table.doubt([])
+    assert table.unclassified(add(table, packets([1, 4, 2, 4]))).tolist() == [1, 2]
+
+
 def test_a_flood_of_flows_makes_the_quiet_ones_expire() -> None:
     table = FlowTable(most=2 * SPAN)
     for begin in range(0, 10 * SPAN, SPAN):
