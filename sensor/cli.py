@@ -63,7 +63,7 @@ def _replay(options: argparse.Namespace) -> int:
     from sensor.deliver.shapes import json_bytes
     from sensor.replay import replay
 
-    # Nothing that grows with the capture refers to itself, and all of it has caps.
+    # Nothing that grows with the capture refers to itself, so the collector would find nothing however often it looks.
     gc.disable()
     progress = Progress()
     result = replay(_for_replay(options.config), options.capture, local=options.local, progress=progress)

@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
@@ -51,7 +52,8 @@ class Memory:
         self.map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if regions == 1:
             # Headers are far apart: with small pages nearly each costs a miss of the TLB. Many regions would cost RAM.
-            self.map.madvise(mmap.MADV_HUGEPAGE)
+            with suppress(OSError):  # a kernel may be built without large pages
+                self.map.madvise(mmap.MADV_HUGEPAGE)
         self.view = memoryview(self.map)
         self.array: NDArray[np.uint8] = np.frombuffer(self.map, np.uint8)
         self._free = [index * self._region for index in reversed(range(regions))]
