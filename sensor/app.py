@@ -5,22 +5,32 @@ import dataclasses
 import logging
 import signal
 import time
+from functools import partial
 from typing import Literal
 
 from sensor import __version__
 from sensor.account.locality import Local
+from sensor.base.absence import Absence
+from sensor.base.addresses import mac_text
+from sensor.base.fields import Listen
 from sensor.capture import privileges
 from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveCapture, LiveSettings
+from sensor.capture.neighbours import Neighbours
 from sensor.config import Config
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.snapshots import Counters
-from sensor.deliver.web.server import WebServer
+from sensor.deliver.web.intake import Intake
+from sensor.deliver.web.server import IntakeServer, WebServer
+from sensor.foreground.base import Source
+from sensor.foreground.running import keep_running
 from sensor.house import House
 from sensor.lifecycle import Part, run
 from sensor.model.alert import Alert
+from sensor.model.posted import Answer, Posted
+from sensor.store.state_file import StateFile
 
 IDLE = 0.25
 """Seconds between two looks at the clock, so that seconds end and alerts resolve while nothing is captured."""
@@ -28,15 +38,24 @@ IDLE = 0.25
 BEHIND = 100_000_000
 """ns, besides the time between two polls, that the clock is read late: for frames still in the ring."""
 
+SAVE_EVERY = 3_600.0
+"""Seconds between two writes of what was learned: at most a few MB a day."""
+
 _PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
 _log = logging.getLogger(__name__)
 
 
 class Live(House):
-    """The house with what live capture counts."""
+    """The house with what live capture counts, and what this box knows of its neighbours."""
 
     capture: LiveCapture
+    neighbours: Neighbours
+
+    def client_at(self, address: str) -> str | None:
+        """The id of the client that has the address: by the neighbour table, else by its packets."""
+        mac = self.neighbours.mac(address)
+        return super().client_at(address) if mac is None else mac_text(mac)
 
     def counters(self) -> Counters:
         """All counts."""
@@ -64,7 +83,8 @@ class App:
     def __init__(self, config: Config) -> None:
         """Builds everything and starts nothing."""
         self.config = config
-        self.house = Live(config, self._deliver)
+        self.house = Live(config, self._deliver, clock=time.time_ns)
+        self.neighbours = self.house.neighbours = Neighbours()
         self.capture = self.house.capture = LiveCapture(
             LiveSettings(
                 str(config.interface),
@@ -78,7 +98,22 @@ class App:
         ]
         self.delivery = Delivery(self.house.sensor, outboxes)
         metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors])
-        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics)
+        intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
+        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics, intakes)
+        self.also = [
+            IntakeServer(
+                f"foreground.{source.name}.listen",
+                Listen(source.listen),
+                config.web.hosts,
+                source.path,
+                intakes[source.path],
+            )
+            for source in self.house.sources
+            if source.path is not None and source.listen
+        ]
+        """Servers of single sources."""
+        self._learned = StateFile(config.state_dir / "learned.json")
+        self._absence = Absence()
         self._stop = asyncio.Event()
         self._local: LocalNetworks | None = None
 
@@ -94,7 +129,10 @@ class App:
         if warning:
             _log.warning("%s", warning)
         self.house.open()
+        self.house.suffixes.open()
         self.delivery.prepare()
+        for source in self.house.sources:
+            source.prepare()
         self.capture.try_open()
 
     async def run(self) -> None:
@@ -106,7 +144,13 @@ class App:
             [
                 Part("delivery", self.delivery.start, self.delivery.run, self.delivery.drain, self.delivery.stop),
                 Part("web", self.web.start, stop=self.web.stop),
+                *(Part("posts", server.start, stop=server.stop) for server in self.also),
                 Part("privileges", self._drop),
+                Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
+                *(
+                    Part(f"foreground.{source.name}", run=partial(keep_running, source))
+                    for source in self.house.sources
+                ),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
                 Part("capture", run=self._capture, stop=self._end_capture),
@@ -122,6 +166,23 @@ class App:
         became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
+
+    async def _remember(self) -> None:
+        values = self._learned.read()
+        if values is None:
+            return
+        try:
+            self.house.learned.load(values)
+        except ValueError as error:
+            self._learned.refuse(str(error))
+
+    async def _keep_learned(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            await asyncio.to_thread(self._learned.write, self.house.learned.dump())
+
+    async def _save_learned(self) -> None:
+        self._learned.write(self.house.learned.dump())
 
     def _take_over(self, local: LocalNetworks) -> None:
         if local == self._local:
@@ -140,8 +201,23 @@ class App:
             pipeline.counts.dropped = self.capture.statistics.dropped
             pipeline.feed(batch)
 
+    def _intake(self, source: Source) -> Intake:
+        async def take(posted: Posted) -> Answer:
+            await self.neighbours.look(posted.sender)
+            return source.accept(posted, time.time_ns())
+
+        return take
+
+    def _notice_absence(self) -> None:
+        """Reports may have been lost while this machine was suspended, and ages mean nothing when its clock was set."""
+        now = time.time_ns()
+        if self._absence.look(now, time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.monotonic_ns()):
+            self.house.foreground.interrupted(now)
+            _log.info("this machine was suspended, or its clock was set: phone states start anew")
+
     async def _tick(self) -> None:
         while True:
+            self._notice_absence()
             self.house.pipeline.advance(time.time_ns() - BEHIND - self.config.capture.poll)
             await asyncio.sleep(IDLE)
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -66,18 +67,50 @@ def _replay(options: argparse.Namespace) -> int:
     # Nothing that grows with the capture refers to itself, so the collector would find nothing however often it looks.
     gc.disable()
     progress = Progress()
-    result = replay(_for_replay(options.config), options.capture, local=options.local, progress=progress)
+    settings = _for_replay(options.config)
+    result = replay(settings, options.capture, local=options.local, foreground=options.foreground, progress=progress)
     progress.clear()
-    for warning in result.replayed.warnings:
+    _say(result.replayed.warnings)
+    if options.json:
+        _print(json_bytes(replay_object(result)).decode("ascii") + "\n")
+    else:
+        _print(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    return 0
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from sensor.deliver.shapes import json_bytes
+    from sensor.deliver.tallies import Tally, backtest_object, backtest_table
+    from sensor.replay import replay
+
+    progress, tally = Progress(), Tally()
+    result = replay(
+        config.load(options.config),
+        options.capture,
+        local=options.local,
+        foreground=options.foreground,
+        progress=progress,
+        on_alert=tally.add,
+    )
+    progress.clear()
+    _say(result.replayed.warnings)
+    if options.json:
+        _print(json_bytes(backtest_object(result, tally)).decode("ascii") + "\n")
+    else:
+        _print(backtest_table(result, tally))
+    return 0
+
+
+def _say(warnings: Sequence[str]) -> None:
+    for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+
+
+def _print(text: str) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may know fewer letters than owners' names have
-    if options.json:
-        sys.stdout.write(json_bytes(replay_object(result)).decode("ascii") + "\n")
-    else:
-        sys.stdout.write(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    sys.stdout.write(text)
     sys.stdout.flush()
-    return 0
 
 
 def _for_replay(path: Path | None) -> Config:
@@ -94,6 +127,23 @@ def _check(options: argparse.Namespace) -> int:
     if problems:
         raise ConfigError(*(f"{path}: {problem}" for problem in problems))
     print(f"{path}: fine")  # noqa: T201
+    return 0
+
+
+def _idle(options: argparse.Namespace) -> int:
+    from sensor import idle
+
+    statement = {"client": options.client, "state": "none" if options.over else "background"}
+    if options.until is not None:
+        try:
+            statement["until"] = idle.end_of(options.until, datetime.now(UTC))
+        except (ValueError, OverflowError):
+            raise SensorError('--until: expected a time of day like 15:00, or one like "2026-11-24T15:00Z"') from None
+    if options.for_ is not None:
+        statement["for"] = options.for_
+    if options.note:
+        statement["note"] = options.note
+    print(idle.state(config.load(options.config), statement, time.time_ns()))  # noqa: T201
     return 0
 
 
@@ -145,12 +195,35 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--local", action="append", default=[], type=_prefix, metavar="PREFIX", help="addresses that are clients, too"
     )
+    replay.add_argument("--foreground", type=Path, metavar="FILE", help="phone states as JSON lines")
     replay.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     replay.set_defaults(command=_replay)
+
+    backtest = commands.add_parser(
+        "backtest", help="what rules would have raised, over capture files", epilog=BACKTEST_EXAMPLES, **_STYLE
+    )
+    backtest.add_argument("capture", nargs="+", metavar="CAPTURE", help="pcap or pcapng, also gzip; - is stdin")
+    backtest.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings to try")
+    backtest.add_argument("--foreground", type=Path, metavar="FILE", help="phone states as JSON lines")
+    backtest.add_argument(
+        "--local", action="append", default=[], type=_prefix, metavar="PREFIX", help="addresses that are clients, too"
+    )
+    backtest.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    backtest.set_defaults(command=_backtest)
 
     check = commands.add_parser("check-config", help="check a settings file", epilog=CHECK_EXAMPLES, **_STYLE)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: {config.DEFAULT_PATH}")
     check.set_defaults(command=_check)
+
+    idle = commands.add_parser("idle", help="say that nobody uses a client for a while", epilog=IDLE_EXAMPLES, **_STYLE)
+    idle.add_argument("client", metavar="CLIENT", help="its MAC, or its name under [[client]]")
+    end = idle.add_mutually_exclusive_group(required=True)
+    end.add_argument("--until", metavar="TIME", help="15:00, the next time it is that late here")
+    end.add_argument("--for", dest="for_", metavar="DURATION", help="2h, 90m; at most 7d")
+    end.add_argument("--over", action="store_true", help="take it back")
+    idle.add_argument("--note", metavar="TEXT", help="why; kept with it")
+    idle.add_argument("--config", type=Path, metavar="FILE", help=f"the sensor's (default: {config.DEFAULT_PATH})")
+    idle.set_defaults(command=_idle)
     return parser
 
 
@@ -173,6 +246,7 @@ EXAMPLES = """examples:
   sudo idlewire run --interface br0
   idlewire replay phone.pcapng
   idlewire check-config /etc/idlewire/idlewire.toml
+  idlewire idle "Redmi Note" --until 15:00
 
 idlewire COMMAND --help tells more."""
 
@@ -186,11 +260,26 @@ The page is on http://127.0.0.1:8470, metrics are at /metrics. SIGTERM or Ctrl-C
 REPLAY_EXAMPLES = """examples:
   idlewire replay phone.pcapng
   idlewire replay --json --config lab.toml monday.pcap.gz tuesday.pcap.gz > found.json
+  idlewire replay --foreground states.jsonl phone.pcapng
   idlewire replay --local 2001:db8:1::/64 upstream.pcap
   tcpdump -i br0 -w - -c 1000 | idlewire replay -"""
+
+BACKTEST_EXAMPLES = """examples:
+  idlewire backtest --config new.toml --foreground states.jsonl monday.pcap.gz tuesday.pcap.gz
+  idlewire backtest --config new.toml --json week.pcapng > found.json
+
+Shows which alerts the rules in new.toml would have raised, per client and day, before they are switched on."""
 
 CHECK_EXAMPLES = """examples:
   idlewire check-config
   idlewire check-config lab.toml
 
 Prints one line per error, each naming the key, and exits with 1; 0 when the file is fine."""
+
+IDLE_EXAMPLES = """examples:
+  idlewire idle "Redmi Note" --until 15:00
+  idlewire idle 60:38:e0:c5:35:a0 --for 2h --note "in the drawer, uploads off"
+  idlewire idle "Redmi Note" --over
+
+Until then what the client sends counts as sent while nobody uses it, whatever the client itself reports.
+Needs [foreground.manual] with a token in the settings of the running sensor, and the right to read it."""

@@ -2,25 +2,34 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, is_mac
+from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac
+from sensor.base.references import with_ids
 from sensor.base.settings import build, collect, read
 from sensor.base.text import printable
 from sensor.base.units import Count, Duration, Size
 from sensor.capture import privileges
 from sensor.deliver.sink import SINKS, Sink
+from sensor.detect.allowance import Allowance
 from sensor.detect.base import DETECTORS, Detector
 from sensor.detect.watch import Watch
 from sensor.enrich.geo import GeoDatabase
 from sensor.errors import ConfigError, SensorError
+from sensor.foreground.base import SourceFacts
+from sensor.foreground.settings import ForegroundSettings
 from sensor.model.alert import Severity
+
+LAWFUL = Path(__file__).with_name("detect") / "lawful.toml"
+"""The list that is shipped."""
 
 DEFAULT_PATH = Path("/etc/idlewire/idlewire.toml")
 
-STANDARD_DETECTORS = ("watchlist", "client_table")
+STANDARD_DETECTORS = (
+    "watchlist", "client_table", "background_upload", "idle_drip", "unused_device", "upload_burst",
+)  # fmt: skip
 """On without being named; any other is on once its table is there."""
 
 SHORTEST_QUIET = Duration("1s")
@@ -184,6 +193,24 @@ class DetectSettings:
         return cls(tuple(chosen))
 
 
+class AllowList(str):
+    """Where a list of allowances is: "builtin", or a file."""
+
+    __slots__ = ()
+    example = "builtin"
+
+    def __new__(cls, text: str) -> "AllowList":
+        """ValueError for what is neither."""
+        if text != "builtin" and not text.startswith("/"):
+            raise ValueError(f'expected "builtin" or the full path of a file, got "{printable(text, 60)}"')
+        return super().__new__(cls, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _AllowListFile:
+    allow: tuple[Allowance, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The whole file."""
@@ -205,7 +232,11 @@ class Config:
     account: AccountSettings = AccountSettings()
     client: tuple[ClientSettings, ...] = ()
     watch: tuple[Watch, ...] = ()
+    allow: tuple[Allowance, ...] = ()
+    allow_lists: tuple[AllowList, ...] = (AllowList("builtin"),)
+    """Files of [[allow]] tables; "builtin" is the one that is shipped."""
     detect: DetectSettings = DetectSettings()
+    foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
     sink: tuple[SinkSettings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -240,14 +271,33 @@ def problems(config: Config) -> list[str]:
     A user that does not exist, databases and files of sinks that cannot be read. Only reads.
     """
     found: list[str] = []
+    for source in config.foreground.sources:
+        found += _refusal(source.plugin(source.settings, SourceFacts(report=lambda _: None, clock=lambda: 0)).prepare)
     if config.user != "auto":
         found += _refusal(lambda: privileges.account(config.user))
+    found += _refusal(lambda: read_allow_lists(config))
     for path in config.geo.databases:
         database = GeoDatabase((path,), state_dir=config.state_dir)
         found += _refusal(database.open)
         database.close()
     for sink in config.sink:
         found += _refusal(sink.plugin(str(sink.name), sink.settings, "").prepare)
+    return found
+
+
+def read_allow_lists(config: Config) -> list[Allowance]:
+    """What the lists of `allow_lists` allow. ConfigError naming file and key."""
+    macs = {str(client.name): str(client.mac) for client in config.client}
+    found: list[Allowance] = []
+    for name in config.allow_lists:
+        path = LAWFUL if name == "builtin" else Path(name)
+        problems: list[str] = []
+        table = collect(problems, lambda: build(_AllowListFile, read(path)))  # noqa: B023  # called at once
+        resolved = () if table is None else with_ids(table.allow, macs, problems, "allow")
+        problems += _repeated("allow", "name", (each.name for each in resolved))
+        if problems:
+            raise ConfigError(*(f"{path}: {problem}".replace(f"{path}: {path}", str(path)) for problem in problems))
+        found += resolved
     return found
 
 
@@ -258,31 +308,25 @@ def parse(values: Mapping[str, object]) -> Config:
         *_repeated("client", "name", (client.name for client in config.client)),
         *_repeated("client", "mac", (client.mac for client in config.client)),
         *_repeated("watch", "name", (watch.name for watch in config.watch)),
+        *_repeated("allow", "name", (each.name for each in config.allow)),
+        *_unknown_detectors(config.allow),
         *_repeated("sink", "name", (sink.name for sink in config.sink)),
     ]
     macs = {str(client.name): str(client.mac) for client in config.client}
-    watches = [_with_macs(watch, at, macs, problems) for at, watch in enumerate(config.watch)]
+    resolved = with_ids(config, macs, problems)
     if problems:
         raise ConfigError(*problems)
-    return replace(config, watch=tuple(watches))
+    return resolved
 
 
-def _with_macs(watch: Watch, at: int, macs: Mapping[str, str], problems: list[str]) -> Watch:
-    clients = []
-    for client in watch.clients:
-        if client in macs:
-            clients.append(Label(macs[client]))
-        elif is_mac(client):
-            try:
-                clients.append(Label(Mac(client)))
-            except ValueError as error:
-                problems.append(f'watch[{at}] ("{watch.name}").clients: {error}')
-        else:
-            known = f"; known: {', '.join(sorted(macs))}" if macs else ""
-            problems.append(
-                f'watch[{at}] ("{watch.name}").clients: "{client}" is no MAC and no name under [[client]]{known}'
-            )
-    return replace(watch, clients=tuple(clients))
+def _unknown_detectors(allowances: Iterable[Allowance]) -> list[str]:
+    known = DETECTORS.names()
+    return [
+        f'allow ("{each.name}").detectors: no detector called "{name}"; known: {", ".join(known)}'
+        for each in allowances
+        for name in each.detectors
+        if name not in known
+    ]
 
 
 def _refusal(attempt: Callable[[], object]) -> list[str]:

@@ -7,30 +7,68 @@ from sensor import __version__
 from sensor.account import snapshot
 from sensor.account.ledger import Limits
 from sensor.account.locality import Local
-from sensor.base.addresses import address_text, mac_text
+from sensor.base.addresses import address_text, mac_text, parse_address
 from sensor.base.fields import is_mac
-from sensor.config import Config
-from sensor.deliver.snapshots import Counters, SensorInfo
-from sensor.detect.base import Facts
+from sensor.config import Config, read_allow_lists
+from sensor.deliver.snapshots import ClientForeground, Counters, SensorInfo, SourceState
+from sensor.detect.allowance import Allowances
+from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
+from sensor.detect.learned import Learned
+from sensor.detect.owners import Owners
 from sensor.enrich.geo import GeoDatabase
 from sensor.enrich.names import NameBook
+from sensor.enrich.suffixes import PublicSuffixes
 from sensor.enrich.vendors import Vendors
+from sensor.foreground.base import Source, SourceFacts
+from sensor.foreground.book import ForegroundBook
+from sensor.foreground.fusion import fuse
+from sensor.foreground.standing import Standing
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import Change, Report
 from sensor.pipeline import Pipeline
 
 
 class House:
     """Everything between capture and delivery. Implements `deliver.snapshots.Snapshots`."""
 
-    def __init__(self, config: Config, on_alert: Callable[[Alert], None], local: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        on_alert: Callable[[Alert], None],
+        local: Iterable[str] = (),
+        *,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`clock`: ns since 1970, for sources that hear of things as they happen."""
         self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir)
         self.vendors = Vendors()
         self.names = NameBook()
-        facts = Facts(self._alert_client, config.watch)
-        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors])
+        self._called = config.client_names
+        self._clock = clock
+        about = SourceFacts(
+            self.report,
+            clock,
+            called=lambda client: self._called.get(client, client),
+            known=lambda client, now: self.foreground.at(client, now),  # noqa: PLW0108  # there is none yet
+            ids={name: client for client, name in self._called.items()},
+            whose=self.client_at,
+            withdraw=lambda client, source: self.foreground.withdraw(client, source, clock()),
+            state_dir=config.state_dir,
+        )
+        self.sources = [each.plugin(each.settings, about) for each in config.foreground.sources]
+        self._expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
+        self._rules = config.foreground.rules
+        self.foreground = ForegroundBook(self._rules, self._expecting)
+        self.learned = Learned()
+        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
+        self._config = config
+        self._allowances = Allowances(config.allow)
+        self.suffixes = PublicSuffixes()
+        owners = Owners(config.watch, self._allowances, lambda contact: owner_of(contact, self.suffixes.registrable))
+        self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors], owners)
         self.configured_local = (*map(str, config.local), *local)
         self.pipeline = Pipeline(
             places=self.geo,
@@ -43,19 +81,32 @@ class House:
                 config.account.max_destinations_per_client,
             ),
             on_alert=on_alert,
+            states=self.foreground,
         )
-        self._called = config.client_names
+        self.pipeline.lookers += [each.second for each in self.sources if type(each).second is not Source.second]
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
 
     def open(self) -> None:
-        """Opens the databases. DataError."""
+        """Opens the databases and lists. DataError, ConfigError."""
         self.geo.open()
         self.vendors.open()
+        self._allowances.ship(read_allow_lists(self._config))
 
     def close(self) -> None:
         """Closes them."""
         self.geo.close()
+
+    def report(self, report: Report) -> bool:
+        """A source of phone states says something; False where that told nothing new."""
+        return self.foreground.report(report)
+
+    def client_at(self, address: str) -> str | None:
+        """The id of the client that the address belongs to, as far as its packets told."""
+        wanted = parse_address(address)
+        rows = [row for row in self.pipeline.ledger.clients.values() if wanted in row.addresses]
+        last_seen = self.pipeline.ledger.client_totals.last_seen
+        return max(rows, key=lambda row: int(last_seen[row.row])).id if rows else None
 
     @property
     def now(self) -> int:
@@ -90,6 +141,19 @@ class House:
             flows=pipeline.flows.count,
             alerts=dict(self.engine.counts),
             country_sent=snapshot.country_sent(ledger),
+            state_sent=dict(pipeline.usage.sent),
+            evaluations=dict(self.engine.evaluations),
+            suppressed={
+                **{(name, "room"): count for name, count in self.engine.suppressed.items()},
+                **{(name, "allowed"): count for name, count in self.engine.allowed.items()},
+            },
+            reports={**self.foreground.outcomes, **{(name, "lost"): n for name, n in self.foreground.lost.items()}},
+            source_events={(each.name, kind): n for each in self.sources for kind, n in each.counts.items()},
+            inferred={pair: n for each in self.sources for pair, n in getattr(each, "verdicts", {}).items()},
+            standings=[
+                (client, SourceState(said.source, said.state, said.observed_at))
+                for client, said in self.foreground.standings()
+            ],
         )
 
     def clients(self) -> list[Client]:
@@ -107,6 +171,30 @@ class House:
     def alerts(self) -> list[Alert]:
         """Firing and lately resolved, by start."""
         return self.engine.alerts()
+
+    def phone_states(self, client: str | None) -> list[ClientForeground]:
+        """Whether a person uses one client, or each that there is."""
+        now = max(self._clock(), self.now)
+        known = {row.id for row in self.pipeline.ledger.clients.values()} | set(self.foreground.clients())
+        # Asking after a client that nobody knows must not make it known: that would push others out.
+        asked = known - {"other"} if client is None else known & {client} - {"other"}
+        said: dict[str, list[Standing]] = {}
+        for whose, standing in self.foreground.standings():
+            said.setdefault(whose, []).append(standing)
+        return [self._foreground(identity, said.get(identity, []), now) for identity in asked]
+
+    def timeline(self, client: str) -> list[Change]:
+        """What was known of the client, oldest first."""
+        return self.foreground.between(client, 0, max(self._clock(), self.now))
+
+    def _foreground(self, client: str, said: list[Standing], now: int) -> ClientForeground:
+        expected = [standing for ask in self._expecting if (standing := ask(client, now)[0]) is not None]
+        sources = tuple(
+            SourceState(each.source, fuse([each], now, self._rules).foreground.state, each.observed_at)
+            for each in (*said, *expected)
+            if each.observed_at >= 0
+        )
+        return ClientForeground(client, self._called.get(client), now, self.foreground.at(client, now), sources)
 
     def _events(self) -> dict[str, int]:
         messages, timeline = self.pipeline.messages, self.pipeline.timeline

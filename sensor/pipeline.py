@@ -16,18 +16,20 @@ from sensor.account.classify import Classifier
 from sensor.account.flows import SPAN, FlowTable
 from sensor.account.ledger import UNSETTLED, Ledger, Limits
 from sensor.account.locality import Local
-from sensor.account.timeline import Timeline
+from sensor.account.timeline import LEAP, Timeline
+from sensor.account.usage import Usage
 from sensor.base.bounded import BoundedDict
 from sensor.base.times import SECOND
 from sensor.decode.headers import HeaderDecoder
 from sensor.decode.messages import MessageDecoder
 from sensor.detect.engine import Engine
 from sensor.listen import Budget, listen
-from sensor.model.activity import Contact
+from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert
 from sensor.model.destination import Name, Place
+from sensor.model.foreground import UNKNOWN as UNKNOWN_STATE
 from sensor.model.frames import FrameBatch
-from sensor.model.message import DnsAnswer, Heard, TlsHello
+from sensor.model.message import DnsAnswer, Heard, Joined, TlsHello
 from sensor.model.packets import Packets
 
 MAX_UNSETTLED = 4096
@@ -72,6 +74,33 @@ class Names(Protocol):
         """The client is not known any more."""
 
 
+class PhoneStates(Protocol):
+    """Whether a person uses a client."""
+
+    def codes(self, clients: Sequence[str], time: int) -> list[int]:
+        """The state numbers of clients at `time`."""
+
+    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
+        """The client joined the network."""
+
+    def interrupted(self, now: int) -> None:
+        """Packet time stepped: what was reported before cannot be set against it."""
+
+
+class NobodyReports:
+    """The phone states of a sensor without sources."""
+
+    def codes(self, clients: Sequence[str], time: int) -> list[int]:
+        """All unknown."""
+        return [UNKNOWN_STATE] * len(clients)
+
+    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
+        """Nobody asks."""
+
+    def interrupted(self, now: int) -> None:
+        """Nobody asks."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What passed through the pipeline."""
@@ -98,6 +127,7 @@ class Pipeline:
         local: Local,
         limits: Limits,
         on_alert: Callable[[Alert], None],
+        states: PhoneStates | None = None,
     ) -> None:
         self.counts = Counts()
         self.headers = HeaderDecoder()
@@ -107,10 +137,16 @@ class Pipeline:
         self.ledger = Ledger(limits)
         self.classifier = Classifier(self.ledger, local)
         self.engine = engine
+        self.usage = Usage()
         self.names_seen: BoundedDict[str, bool] = BoundedDict(MAX_NAMES_SEEN)
         self._places = places
         self._names = names
         self._on_alert = on_alert
+        self._states = states or NobodyReports()
+        self.before_second: Callable[[int], None] = lambda _: None
+        """Called with the end (ns) of each second before it is judged."""
+        self.lookers: list[Callable[[Activity, dict[int, str]], None]] = []
+        """Shown what each second moved, and the ids of its clients, before it is judged."""
         self._second: int | None = None
         self._tunnels = Budget()
         self._provisional: list[int] = []
@@ -169,9 +205,16 @@ class Pipeline:
             return
         if self._second is not None:
             self._close()
+            if not self._second <= second <= self._second + LEAP // SECOND:
+                self._step(second * SECOND)
             self._tick(second * SECOND)
         self._second = second
         self._tunnels.refill()
+
+    def _step(self, now: int) -> None:
+        """Packet time stepped to `now`: spans of time that reach across it mean nothing."""
+        self._states.interrupted(now)
+        self._deliver(self.engine.stepped(now))
 
     def _count(self, batch: FrameBatch, packets: Packets, span: slice, times: NDArray[np.int64]) -> None:
         if self.flows.full:
@@ -184,6 +227,7 @@ class Pipeline:
             if self.ledger.crowded:
                 self.ledger.post(self.flows.collect(held=False))  # so that it is known which contacts are quiet
             self._classify(packets, new + span.start, flows[new], times[new])
+        self.flows.note_uploads(packets, span, flows)
         for heard in listen(self.messages, self.flows, batch, packets, span, flows, times, self._tunnels):
             self._learn(heard)
 
@@ -212,6 +256,13 @@ class Pipeline:
                 self.names_seen.put(message.server_name, True)
                 name = [Name(message.server_name, "tls")]
                 self._call(heard.source_mac or heard.source, heard.source, heard.destination, name, heard.time, None)
+        elif isinstance(message, Joined):
+            self._join(heard)
+
+    def _join(self, heard: Heard) -> None:
+        client = self.ledger.clients.get(heard.source_mac or heard.source)
+        if client is not None:
+            self._states.joined(client.id, heard.time, after_absence=self.ledger.was_away(client, heard.time))
 
     def _call(
         self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None
@@ -263,8 +314,19 @@ class Pipeline:
         self._reconsider()
         self._settle()
         self._post()
-        activity = self.ledger.close((self._second + 1) * SECOND)
+        until = (self._second + 1) * SECOND
+        self.before_second(until)
+        activity = self.ledger.close(until)
         if len(activity.rows):
+            clients, at = np.unique(activity.clients, return_inverse=True)
+            identities = [self.ledger.identity(number) for number in clients.tolist()]
+            for look in self.lookers:
+                look(activity, dict(zip(clients.tolist(), identities, strict=True)))
+            states = np.array(self._states.codes(identities, until), np.int8)
+            activity.states = states[at]
+            sent = np.zeros(len(identities), np.int64)
+            np.add.at(sent, at, activity.sent_bytes)
+            self.usage.add(identities, states, sent)
             self._deliver(self.engine.second(activity, self.counts.frames, self.counts.dropped))
 
     def _reconsider(self) -> None:

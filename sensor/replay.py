@@ -1,11 +1,14 @@
 """Capture files through the same pipeline as live frames."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sensor.capture.files import CaptureFiles
 from sensor.config import Config
 from sensor.deliver.report import Replayed, Result
+from sensor.foreground.history import Reporter, read_reports
 from sensor.house import House
+from sensor.model.alert import Alert
 
 BATCH = 32_768
 """Frames at once: four times what is live, where memory is dearer than time."""
@@ -14,12 +17,24 @@ Progress = Callable[[int, int | None], None]
 """(bytes read, bytes in all or None) now and then."""
 
 
-def replay(config: Config, paths: Sequence[str], *, local: Sequence[str] = (), progress: Progress) -> Result:
+def replay(
+    config: Config,
+    paths: Sequence[str],
+    *,
+    local: Sequence[str] = (),
+    foreground: Path | None = None,
+    progress: Progress,
+    on_alert: Callable[[Alert], None] = lambda _: None,
+) -> Result:
     """What the captures hold, by the packets' own time. CaptureError, DataError.
+
+    `foreground`: a file of phone states. `on_alert`: called as alerts fire and resolve.
 
     Warnings about files that end early are in the result.
     """
-    house = House(config, lambda _: None, local)
+    house = House(config, on_alert, local)
+    if foreground is not None:
+        house.pipeline.before_second = Reporter(read_reports(foreground, config.client_names), house.report).advance
     house.open()
     try:
         files = CaptureFiles(paths)
@@ -46,4 +61,5 @@ def _result(house: House, files: CaptureFiles, paths: Sequence[str]) -> Result:
         list(house.pipeline.names_seen),
         house.alerts(),
         house.sensor(),
+        dict(house.pipeline.usage.sent),
     )

@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,22 @@ from sensor.capture import privileges
 from sensor.config import DEFAULT_PATH, Config
 from sensor.enrich.geo import ATTRIBUTION
 from sensor.errors import ConfigError
-from tests.frames import FAR, FAR_TOO, HOME, HOME_TOO, PHONE, ROUTER, SECOND, TABLET, Timed, answer, pcap, tcp, udp
+from tests.frames import (
+    FAR,
+    FAR_TOO,
+    HOME,
+    HOME_TOO,
+    PHONE,
+    ROUTER,
+    SECOND,
+    START,
+    TABLET,
+    Timed,
+    answer,
+    pcap,
+    tcp,
+    udp,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PHONE_ID = PHONE.hex(":")
@@ -96,7 +112,9 @@ def test_version_says_whose_data_it_uses(idlewire: Any) -> None:
         ([], "idlewire replay phone.pcapng"),
         (["run"], "sudo idlewire run --interface br0"),
         (["replay"], "idlewire replay --local 2001:db8:1::/64 upstream.pcap"),
+        (["backtest"], "idlewire backtest --config new.toml --json week.pcapng > found.json"),
         (["check-config"], "idlewire check-config lab.toml"),
+        (["idle"], 'idlewire idle "Redmi Note" --until 15:00'),
     ],
 )
 def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> None:
@@ -107,11 +125,12 @@ def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> N
 
 
 def test_examples_of_the_help_are_understood() -> None:
-    for text in (cli.EXAMPLES, cli.RUN_EXAMPLES, cli.REPLAY_EXAMPLES, cli.CHECK_EXAMPLES):
-        found = re.findall(r"idlewire ((?:run|replay|check-config)\b[^>\n|]*)", text)
+    texts = (cli.EXAMPLES, cli.RUN_EXAMPLES, cli.REPLAY_EXAMPLES, cli.BACKTEST_EXAMPLES, cli.CHECK_EXAMPLES)
+    for text in (*texts, cli.IDLE_EXAMPLES):
+        found = re.findall(r"idlewire ((?:run|replay|backtest|check-config|idle)\b[^>\n|]*)", text)
         assert found
         for arguments in found:
-            cli._parser().parse_args(arguments.split())
+            cli._parser().parse_args(shlex.split(arguments))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +143,10 @@ def test_examples_of_the_help_are_understood() -> None:
         ["replay", "--js", "a.pcap"],
         ["run", "--interface"],
         ["--verbose"],
+        ["idle"],
+        ["idle", "phone"],
+        ["idle", "--over"],
+        ["idle", "phone", "--for", "2h", "--until", "15:00"],
     ],
 )
 def test_wrong_usage_exits_with_2(idlewire: Any, arguments: list[str]) -> None:
@@ -184,6 +207,62 @@ def test_json_is_one_object_and_nothing_else(idlewire: Any, capture: Path) -> No
     [destination] = phone["destinations"]
     assert (destination["address"], destination["names"]) == (FAR, [{"name": "api.io.mi.com", "source": "dns"}])
     assert (destination["sent_bytes"], destination["received_bytes"]) == (100, 200)
+
+
+UPLOAD: list[Timed] = [
+    (at * SECOND, tcp(HOME, FAR, bytes(1400), sequence=(at * 10 + part) * 1400))
+    for at in range(90, 240)
+    for part in range(10)
+]
+"""150 s of 14 KB each, a minute and a half after the beginning."""
+
+
+def states(path: Path, *events: tuple[float, str]) -> Path:
+    """A file of phone states, (seconds after the beginning, event)."""
+    lines = [
+        json.dumps({"time": START / SECOND + at, "client": PHONE_ID, "source": "push", "event": event, "app": None})
+        for at, event in events
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(("event", "alerts"), [("screen_off", 1), ("screen_on", 0), ("heartbeat", 0)])
+def test_an_upload_alerts_only_while_nobody_uses_the_phone(
+    idlewire: Any, tmp_path: Path, event: str, alerts: int
+) -> None:
+    capture, file = pcap(tmp_path / "upload.pcap", UPLOAD), states(tmp_path / "states.jsonl", (0, event))
+    ran = idlewire("replay", "--json", "--foreground", file, capture)
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)["alerts"]
+    assert [alert["detector"] for alert in found] == ["background_upload"] * alerts
+    if found:
+        assert found[0]["evidence"]["foreground"]["state"] == "background"
+
+
+def test_backtest_says_what_rules_would_have_raised(idlewire: Any, tmp_path: Path) -> None:
+    capture, file = pcap(tmp_path / "upload.pcap", UPLOAD), states(tmp_path / "states.jsonl", (0, "screen_off"))
+    strict, lax = tmp_path / "strict.toml", tmp_path / "lax.toml"
+    strict.write_text('[detect.background_upload]\nmin_bytes = "200KB"\n')
+    lax.write_text('[detect.background_upload]\nmin_bytes = "200MB"\n')
+    ran = idlewire("backtest", "--config", strict, "--foreground", file, capture)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("These rules would have raised 1 alert.\n  2023-11-14  ")
+    ran = idlewire("backtest", "--config", lax, "--foreground", file, capture)
+    assert ran.out.startswith("These rules would have raised 0 alerts.")
+    found = json.loads(idlewire("backtest", "--json", "--config", strict, "--foreground", file, capture).out)
+    assert found["days"] == [
+        {"day": "2023-11-14", "client": PHONE_ID, "detector": "background_upload", "severity": "warning", "alerts": 1}
+    ]
+    assert [alert["detector"] for alert in found["alerts"]] == ["background_upload"]
+
+
+def test_backtest_without_states_says_that_it_was_blind(idlewire: Any, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.toml"
+    empty.touch()
+    ran = idlewire("backtest", "--config", empty, pcap(tmp_path / "upload.pcap", UPLOAD))
+    assert "would have raised 0 alerts" in ran.out
+    assert "blind" in ran.out
 
 
 def test_the_table_is_to_be_read(idlewire: Any, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,3 +478,47 @@ def test_the_log_goes_to_standard_error() -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.stdout == ""
     assert ran.stderr.splitlines()[-1] == "W root: seen"
+
+
+def settings_file(folder: Path, manual: str) -> Path:
+    path = folder / "idlewire.toml"
+    path.write_text(f'[web]\nlisten = "127.0.0.1:1"\n{manual}')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("manual", "arguments", "says"),
+    [
+        ("", ["--for", "2h"], "foreground.manual.token_file: not set"),
+        ('[foreground.manual]\ntoken = "a-token-of-the-owner"\n', ["--for", "2h"], "no sensor answers on 127.0.0.1:1"),
+        ('[foreground.manual]\ntoken = "a-token-of-the-owner"\n', ["--until", "3 pm"], "--until: expected a time"),
+        ('[foreground.manual]\ntoken_file = "/nowhere"\n', ["--over"], "foreground.manual.token_file: /nowhere: "),
+    ],
+)
+def test_idle_says_in_one_line_what_is_wrong(
+    idlewire: Any, tmp_path: Path, manual: str, arguments: list[str], says: str
+) -> None:
+    ran = idlewire("idle", "phone", *arguments, "--config", settings_file(tmp_path, manual))
+    assert ran.code == 1
+    assert ran.one_line().startswith(says)
+    assert "a-token-of-the-owner" not in ran.err
+
+
+def test_idle_hands_everything_on(idlewire: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[dict[str, str]] = []
+
+    def state(settings: Config, statement: dict[str, str], now: int) -> str:
+        said.append(statement)
+        return "phone: counts as not in use until 15:00"
+
+    monkeypatch.setattr("sensor.idle.state", state)
+    path = settings_file(tmp_path, "")
+    ran = idlewire("idle", "phone", "--for", "2h", "--note", "in the drawer", "--config", path)
+    assert (ran.code, ran.out, ran.err) == (0, "phone: counts as not in use until 15:00\n", "")
+    idlewire("idle", "phone", "--until", "2026-11-24T15:00Z", "--config", path)
+    idlewire("idle", "phone", "--over", "--config", path)
+    assert said == [
+        {"client": "phone", "state": "background", "for": "2h", "note": "in the drawer"},
+        {"client": "phone", "state": "background", "until": "2026-11-24T15:00:00+00:00"},
+        {"client": "phone", "state": "none"},
+    ]

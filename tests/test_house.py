@@ -10,6 +10,7 @@ from sensor.config import Config, parse
 from sensor.enrich.geo import ATTRIBUTION
 from sensor.house import House
 from sensor.model.alert import Alert
+from sensor.model.foreground import Report
 from tests.frames import (
     FAR,
     FAR_TOO,
@@ -158,3 +159,51 @@ def test_a_closed_house_can_be_closed_again() -> None:
     house.open()
     house.close()
     house.close()
+
+
+def test_whose_address_it_is() -> None:
+    house = fed([(0, tcp(HOME, FAR)), (1, tcp(HOME_TOO, FAR_TOO, macs=(TABLET, ROUTER)))])
+    assert [house.client_at(address) for address in (HOME, HOME_TOO, "192.0.2.99")] == [PHONE_ID, TABLET_ID, None]
+
+
+def test_an_address_that_moved_is_the_one_of_who_had_it_last() -> None:
+    house = fed([(0, tcp(HOME, FAR)), (5 * SECOND, tcp(HOME, FAR_TOO, macs=(TABLET, ROUTER)))])
+    assert house.client_at(HOME) == TABLET_ID
+
+
+def test_phone_states_of_all_clients_and_of_one() -> None:
+    house = fed([(0, tcp(HOME, FAR)), (SECOND, tcp(HOME_TOO, FAR_TOO, macs=(TABLET, ROUTER)))], **NAMED)
+    house.report(Report(PHONE_ID, "push", "screen_on", None, START, START))
+    rows = {row.client: row for row in house.phone_states(None)}
+    assert {client: row.foreground.state for client, row in rows.items()} == {
+        PHONE_ID: "foreground",
+        TABLET_ID: "unknown",
+    }
+    assert (rows[PHONE_ID].name, rows[PHONE_ID].at) == ("Redmi Note", house.now)
+    [said] = rows[PHONE_ID].sources
+    assert (said.source, said.state, said.observed_at) == ("push", "foreground", START)
+    assert [row.client for row in house.phone_states(TABLET_ID)] == [TABLET_ID]
+    assert [change.foreground.state for change in house.timeline(PHONE_ID)] == ["foreground"]
+
+
+def test_what_a_source_said_too_long_ago_shows_as_unknown() -> None:
+    house = fed([(0, tcp(HOME, FAR))], foreground={"max_age": "1h"})
+    house.report(Report(PHONE_ID, "push", "screen_on", None, START - 3600 * SECOND, START - 3600 * SECOND))
+    [row] = house.phone_states(PHONE_ID)
+    assert (row.foreground.state, row.sources[0].state) == ("unknown", "unknown")
+
+
+def test_asking_after_strangers_makes_nobody_known() -> None:
+    quiet = {"clients": [TABLET_ID], "from": "00:00", "to": "00:00"}
+    house = fed([], foreground={"schedule": {"quiet": [quiet]}})
+    assert house.phone_states(PHONE_ID) == []
+    assert house.timeline(PHONE_ID) == []
+    assert house.foreground.clients() == []
+
+
+def test_what_a_schedule_expects_shows_as_a_source() -> None:
+    quiet = {"clients": [PHONE_ID], "from": "00:00", "to": "00:00"}
+    house = fed([(0, tcp(HOME, FAR))], foreground={"schedule": {"quiet": [quiet]}})
+    house.pipeline.advance(START + 2 * SECOND)
+    [row] = house.phone_states(PHONE_ID)
+    assert (row.foreground.state, [said.source for said in row.sources]) == ("background", ["schedule"])

@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 import numpy as np
 from numpy.typing import NDArray
 
+from sensor.account.uploads import Uploads
 from sensor.model.flow import FlowKey, unpack
 from sensor.model.packets import ACK, SYN, Packets
 
@@ -46,6 +47,8 @@ class Collected:
     packets: Rows
     first: Rows
     last: Rows
+    uploaded: Rows
+    """Of what the client sent: payload that was new; all 0 where it waits for the end of the second."""
 
 
 class FlowTable:
@@ -80,6 +83,7 @@ class FlowTable:
         """The flow's SYN was seen; `start` is valid."""
         self.start = np.zeros(most, np.uint32)
         """TCP sequence number of the flow's first payload byte."""
+        self._uploads = Uploads(most)
 
     @property
     def full(self) -> bool:
@@ -98,6 +102,10 @@ class FlowTable:
         self._note_starts(flows, packets.flags[span], packets.sequence[span])
         return flows
 
+    def note_uploads(self, packets: Packets, span: slice, flows: Rows) -> None:
+        """Counts what of the packets in `span` is upload, once their flows are classified."""
+        self._uploads.add(flows, self.side[flows] == SENT, packets, span)
+
     def unclassified(self, flows: Rows) -> Rows:
         """Ascending indices into `flows`: the first packet of each flow that has no service row."""
         self._skip_classified()
@@ -115,10 +123,12 @@ class FlowTable:
     def collect(self, *, held: bool = True) -> Collected:
         """What classified flows moved since the last call; from now on it counts as collected.
 
-        `held` False: without those that wait for the end of the second.
+        `held` False: without those that wait for the end of the second, and without uploads.
         """
         ready = (self.packets[: self.count] > 0) & (self.service[: self.count] != UNKNOWN)
-        if not held:
+        if held:
+            ready |= self._uploads.waiting(self.count) & (self.service[: self.count] != UNKNOWN)
+        else:
             ready &= ~self.held[: self.count]
         flows = np.flatnonzero(ready)
         collected = Collected(
@@ -129,6 +139,7 @@ class FlowTable:
             self.packets[flows],
             self.first[flows],
             self.last[flows],
+            self._uploads.settle(flows) if held else np.zeros(len(flows), np.int64),
         )
         self.bytes[flows] = 0
         self.packets[flows] = 0
@@ -167,6 +178,7 @@ class FlowTable:
         for name in ("_words", "_tail", "service", "side", "last", "held", "wanted", "started", "start"):
             column = getattr(self, name)
             column[: len(kept)] = column[kept]
+        self._uploads.keep(kept)
         self.count = len(kept)
         self._classified = 0
         self._index[:] = -1
@@ -251,6 +263,7 @@ class FlowTable:
         self.last[new] = 0
         self.wanted[new] = False
         self.started[new] = False
+        self._uploads.open(new)
 
     def _note_starts(self, flows: Rows, flags: NDArray[np.uint8], sequence: NDArray[np.uint32]) -> None:
         opening = np.flatnonzero(flags & SYN != 0)

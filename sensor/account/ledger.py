@@ -34,6 +34,12 @@ can send those), and those that were refused and moved enough to be looked at on
 MAX_NEW_CLIENTS = 200
 """Clients that may appear in one second; those beyond that count for the client "other"."""
 
+AWAY = 1_800 * SECOND
+"""A client that joins the network after so much silence was away."""
+
+RETURNING = 60 * SECOND
+"""The first packets of a client that comes back (multicast, neighbours) may come so long before it asks to join."""
+
 KNOWN_FOR = 86_400 * SECOND
 """A client that got answers from destinations is kept this long after its last packet."""
 
@@ -96,6 +102,8 @@ class Ledger:
         self._touched: list[Rows] = []
         self.retired_countries: dict[tuple[str, str | None], int] = {}
         """Bytes sent by (client id, country) of contacts that were evicted."""
+        self._returned = np.zeros(1, np.int64)
+        """By client row: when it was last heard of again after AWAY."""
         self._other = self._add_client(b"", None, None, "other")
 
     @property
@@ -131,10 +139,12 @@ class Ledger:
         back = Moved(moved.bytes - out.bytes, moved.packets - out.packets)
         contact = self.services.contact[service]
         client = self.contacts.client[contact]
+        self._note_returns(client, moved.first)
         self.services.totals.add(service, out, back, moved.first, moved.last)
         self.contacts.totals.add(contact, out, back, moved.first, moved.last)
         self.contacts.second.add(contact, out, back, moved.first, moved.last)
         self.client_totals.add(client, out, back, moved.first, moved.last)
+        np.add.at(self.contacts.uploaded, contact, moved.uploaded)
         self._touched.append(contact)
 
     def close(self, until: int) -> Activity:
@@ -159,8 +169,12 @@ class Ledger:
             second.received_packets[rows],
             second.first_seen[rows],
             second.last_seen[rows],
+            self.contacts.uploaded[rows],
+            self.contacts.client[rows],
+            np.zeros(len(rows), np.int8),
         )
         second.clear(touched)
+        self.contacts.uploaded[touched] = 0
         return activity
 
     def release(self) -> None:
@@ -186,10 +200,25 @@ class Ledger:
         """What its client is keyed by: the MAC, or the address where the link carries none."""
         return self._by_row[int(self.contacts.client[contact.row])].key
 
+    def identity(self, number: int) -> str:
+        """The id of the client with that number in an Activity."""
+        return self._by_row[number].id
+
     def totals(self, client: ClientRow) -> tuple[Totals, Totals, Totals]:
         """(all, local, other) of a client."""
         contacts = self.contacts.totals
         return self.client_totals.totals(client.row), contacts.totals(client.local), contacts.totals(client.other)
+
+    def was_away(self, client: ClientRow, now: int) -> bool:
+        """Whether the client came back to the network just before `now` ns, after AWAY or more of silence."""
+        silent = now - int(self.client_totals.last_seen[client.row]) >= AWAY
+        return silent or 0 <= now - int(self._returned[client.row]) <= RETURNING
+
+    def _note_returns(self, clients: Rows, first: Rows) -> None:
+        last = self.client_totals.last_seen[clients]
+        back = np.flatnonzero((first - last >= AWAY) & (last > 0))
+        if len(back):
+            np.maximum.at(self._returned, clients[back], first[back])
 
     def _meter_clients(self, touched: Rows, sent: Rows, received: Rows, until: int) -> None:
         owners = self.contacts.client[touched]
@@ -230,6 +259,9 @@ class Ledger:
         row = self._free_clients.pop() if self._free_clients else len(self._by_row)
         self.client_totals.reserve(row)
         self.client_meter.reserve(row)
+        if row >= len(self._returned):
+            self._returned = np.concatenate([self._returned, np.zeros(max(len(self._returned), 64), np.int64)])
+        self._returned[row] = 0
         local = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
         other = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
         client = ClientRow(row, key, identity, mac, local, other)

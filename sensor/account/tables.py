@@ -67,6 +67,8 @@ class Contacts:
         self.destinations = 0
         self.totals = Tally()
         self.second = Tally()
+        self.uploaded = np.zeros(_FIRST_ROWS, np.int64)
+        """Upload within the running second."""
         self.meter = Meter()
         self.client = np.zeros(_FIRST_ROWS, np.int64)
         self.is_destination = np.zeros(_FIRST_ROWS, np.bool_)
@@ -100,6 +102,8 @@ class Contacts:
         """Merges rows into another; they are used again only after `release`."""
         self.totals.merge(rows, into)
         self.second.merge(rows, into)
+        self.uploaded[into] += self.uploaded[rows].sum()
+        self.uploaded[rows] = 0
         self.meter.clear(rows)
         self.destinations -= int(np.count_nonzero(self.is_destination[rows]))
         self.is_destination[rows] = False
@@ -120,6 +124,7 @@ class Contacts:
         size = len(self.client)
         if row >= size:
             self.client = np.concatenate([self.client, np.zeros(size, np.int64)])
+            self.uploaded = np.concatenate([self.uploaded, np.zeros(size, np.int64)])
             self.is_destination = np.concatenate([self.is_destination, np.zeros(size, np.bool_)])
 
 

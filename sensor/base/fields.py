@@ -138,6 +138,13 @@ class Mac(str):
         return super().__new__(cls, mac_text(mac))
 
 
+class ClientRef(Label):
+    """A client: its MAC, or its name under [[client]], which becomes the MAC when the file is read."""
+
+    __slots__ = ()
+    example = "Redmi Note"
+
+
 class Interface(str):
     """The name of a network interface, or "auto"."""
 

@@ -6,8 +6,12 @@ from typing import NamedTuple
 from sensor.decode import dns, tls, tunnel
 from sensor.decode.streams import MAX_BUFFER, Stream, StreamTable, ahead
 from sensor.model.flow import FlowKey
-from sensor.model.message import DnsAnswer, Heard, Segment, TlsHello
+from sensor.model.message import DnsAnswer, Heard, Joined, Segment, TlsHello
 from sensor.model.packets import SYN, TCP, UDP
+
+ICMPV6 = 58
+ALL_ROUTERS = bytes.fromhex("ff02") + bytes(13) + b"\x02"
+DHCP_SERVER_PORT = 67
 
 
 class Feed(NamedTuple):
@@ -68,7 +72,8 @@ class MessageDecoder:
         if segment.protocol == UDP and dns.PORT in (segment.source_port, segment.destination_port):
             answer = dns.decode(segment.payload, self.stats)
             return _NO if answer is None else Feed((_heard(segment, answer),), False)
-        return _NO
+        joined = _joining(segment)
+        return _NO if joined is None else Feed((_heard(segment, joined),), False)
 
     def feed_tunnel(self, time: int, key: FlowKey, payload: bytes) -> tuple[Heard, ...]:
         """Looks into a tunnel packet: `key` of the outer packet, `payload` what follows its last header.
@@ -225,6 +230,15 @@ def _sequence(segment: Segment) -> int:
     return (segment.sequence + 1) & 0xFFFF_FFFF if segment.flags & SYN else segment.sequence
 
 
+def _joining(segment: Segment) -> Joined | None:
+    """Whether its sender just joined the network; the headers alone tell."""
+    if segment.protocol == ICMPV6 and segment.destination == ALL_ROUTERS:
+        return Joined("router_solicitation")
+    if segment.protocol == UDP and segment.destination_port == DHCP_SERVER_PORT and not any(segment.source):
+        return Joined("dhcp")
+    return None
+
+
 def _names(segment: Segment) -> tuple[bytes, bytes]:
     """Owner and key of a segment's stream."""
     ports = (segment.source_port << 16 | segment.destination_port).to_bytes(4, "big")
@@ -255,7 +269,7 @@ def _is_answer(payload: bytes) -> bool:
     return len(payload) >= 14 and payload[0] << 8 | payload[1] == len(payload) - 2 and _may_be_answer(payload)
 
 
-def _heard(segment: Segment, message: DnsAnswer | TlsHello) -> Heard:
+def _heard(segment: Segment, message: DnsAnswer | TlsHello | Joined) -> Heard:
     return Heard(
         segment.time,
         segment.source_mac,

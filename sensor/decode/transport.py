@@ -22,17 +22,23 @@ DNS_PORT = 53
 REFUSE_IMPOSSIBLE_TCP = True
 """Whether a TCP header length below 20 or beyond the packet's end makes a packet undecodable."""
 
-_PORTS, _TUNNEL = 1, 2
+_PORTS, _TUNNEL, _ICMPV6 = 1, 2, 4
 _PROTOCOL = np.zeros(256, np.uint8)
 _PROTOCOL[list(PORT_PROTOCOLS)] = _PORTS
 _PROTOCOL[list(TUNNEL_PROTOCOLS)] = _TUNNEL
+_PROTOCOL[58] = _ICMPV6
 _LEAST_TCP = np.uint8(20)
 
-_DNS = 1
+DHCP_SERVER_PORT = 67
+ROUTER_SOLICITATION = 133
+"""ICMPv6 type (RFC 4861 section 4.1)."""
+
+_DNS, _DHCP = 1, 4
 _PORT = np.zeros(65536, np.uint8)
 """Port, as a little-endian load sees it -> what it may carry."""
 _PORT[np.array(TUNNEL_PORTS, np.uint16).byteswap()] = _TUNNEL
 _PORT[np.array(DNS_PORT, np.uint16).byteswap()] = _DNS
+_PORT[np.array(DHCP_SERVER_PORT, np.uint16).byteswap()] = _DHCP
 
 _HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
 """First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
@@ -78,20 +84,21 @@ def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks
     found = Transports(header, flags, sequence, payload_length, header, message, np.empty(0, np.int64))
     ported = known >= 4
     rows = np.flatnonzero(other)
-    if len(rows):
-        kinds = _PROTOCOL[network.protocol[rows]]
-        ported[rows] &= kinds == _PORTS
-        message[rows] = kinds == _TUNNEL
+    kinds = _PROTOCOL[network.protocol[rows]]
+    ported[rows] &= kinds == _PORTS
+    message[rows] = kinds == _TUNNEL
     carries = _add_ports(head, ported, where.words)
     odd |= header > known
     odd |= other
     if odd.any():
         _read_odd(np.flatnonzero(odd), known, network, found)
     found.payload = network.start + header
-    for rows in network.beyond:
-        in_frame = where.start[rows] + where.wire[rows] - network.start[rows] - header[rows]
-        payload_length[rows] = np.minimum(payload_length[rows], np.maximum(in_frame, 0))
+    for some in network.beyond:
+        in_frame = where.start[some] + where.wire[some] - network.start[some] - header[some]
+        payload_length[some] = np.minimum(payload_length[some], np.maximum(in_frame, 0))
     _mark_ports(carries, network, found)
+    rows = rows[(kinds == _ICMPV6) & (head[rows, 0] == ROUTER_SOLICITATION) & (known[rows] >= 1)]
+    found.message[rows] = True
     _mark_hellos(buffer, tcp & (payload_length > 0), where, known, found)
     return found
 
@@ -115,8 +122,9 @@ def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray
     words[1] |= far << 48
     ports &= 0xFFFF
     carries: NDArray[np.uint8] = _PORT.take(ports.view(np.int64))
-    # Answers come from port 53; questions to it are not read.
-    carries |= _PORT.take(far.view(np.int64)) & _TUNNEL
+    # Answers come from port 53; questions to it are not read. What DHCP servers say is not read either.
+    carries &= _DNS | _TUNNEL
+    carries |= _PORT.take(far.view(np.int64)) & (_TUNNEL | _DHCP)
     return carries
 
 
@@ -148,6 +156,7 @@ def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports
         found.tunnels = int(np.count_nonzero(found.message))
     dns = (ports & _DNS != 0) & (udp | (network.protocol[rows] == TCP))
     found.message[rows[dns & (found.payload_length[rows] > 0)]] = True
+    found.message[rows[(ports & _DHCP != 0) & udp]] = True
 
 
 def _mark_hellos(

@@ -4,17 +4,18 @@ Names of clients are never a label of a counter: `idlewire_client_info` joins th
 are never labels at all.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from sensor.base.text import printable
 from sensor.base.times import SECOND
+from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.snapshots import Counters, Snapshots
+from sensor.deliver.state_metrics import about_states
 from sensor.model.alert import SEVERITIES
 from sensor.model.client import Client
 
@@ -22,15 +23,9 @@ MAX_CLIENT_SERIES = 256
 """Clients with series of their own; the others are summed as client="other"."""
 MAX_COUNTRY_SERIES = 5_000
 """(client, country) pairs with a series; the others are summed as client="other", country="other"."""
-MAX_LABEL = 128
-"""Characters of a label value."""
-
-OTHER, UNKNOWN = "other", "unknown"
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Key = TypeVar("Key", bound=Hashable)
-Amounts = Mapping[tuple[str, ...], int | float]
 
 
 class SeriesCap(Generic[Key]):
@@ -94,8 +89,9 @@ class Metrics(Collector):
         yield from _about_clients(clients, own)
         yield self._about_countries(counters, own)
         yield from self._about_alerts(counters)
+        yield from about_states(counters, own)
         yield from self._about_sinks()
-        yield _counter(
+        yield counter(
             "label_overflow",
             "Label sets that had no room for a series of their own and are summed as other.",
             ("label",),
@@ -104,11 +100,11 @@ class Metrics(Collector):
 
     def _about_sensor(self) -> Iterator[Metric]:
         sensor = self._snapshots.sensor()
-        yield _gauge("build_info", "The running version; always 1.", ("version",), {(sensor.version,): 1})
+        yield gauge("build_info", "The running version; always 1.", ("version",), {(sensor.version,): 1})
         built: Amounts = {}
         if sensor.geo_database is not None and sensor.geo_built_at is not None:
             built = {(sensor.geo_database,): sensor.geo_built_at / SECOND}
-        yield _gauge("geo_database_build_timestamp_seconds", "When the IP database was built.", ("database",), built)
+        yield gauge("geo_database_build_timestamp_seconds", "When the IP database was built.", ("database",), built)
 
     def _about_countries(self, counters: Counters, own: set[str]) -> Metric:
         sums: dict[tuple[str, str], int] = {}
@@ -120,7 +116,7 @@ class Metrics(Collector):
         for pair, sent in sums.items():
             key = pair if pair in kept else (OTHER, OTHER)
             amounts[key] = amounts.get(key, 0) + sent
-        return _counter(
+        return counter(
             "client_country_sent_bytes",
             "IP bytes a client sent to destinations, by their country.",
             ("client", "country"),
@@ -136,8 +132,20 @@ class Metrics(Collector):
             if alert.state == "firing":
                 key = (alert.detector, alert.severity)
                 firing[key] = firing.get(key, 0) + 1
-        yield _counter("alerts", "Alerts that began to fire.", labels, begun)
-        yield _gauge("alerts_firing", "Alerts that fire now.", labels, firing)
+        yield counter("alerts", "Alerts that began to fire.", labels, begun)
+        yield counter(
+            "alerts_suppressed",
+            "Alerts that were not made: someone allowed it, or too many were open.",
+            ("detector", "reason"),
+            by_label(counters.suppressed),
+        )
+        yield counter(
+            "detector_evaluations",
+            "Seconds of traffic that a detector has judged.",
+            ("detector",),
+            {(name,): count for name, count in counters.evaluations.items()},
+        )
+        yield gauge("alerts_firing", "Alerts that fire now.", labels, firing)
 
     def _about_sinks(self) -> Iterator[Metric]:
         ends: dict[tuple[str, ...], int] = {}
@@ -148,46 +156,44 @@ class Metrics(Collector):
                     retries[(outbox.name,)] = count
                 else:
                     ends[(outbox.name, outcome)] = count
-        yield _counter("notifications", "Alert states by what became of them.", ("sink", "outcome"), ends)
-        yield _counter("notification_retries", "Attempts to deliver beyond the first.", ("sink",), retries)
+        yield counter("notifications", "Alert states by what became of them.", ("sink", "outcome"), ends)
+        yield counter("notification_retries", "Attempts to deliver beyond the first.", ("sink",), retries)
         waiting: Amounts = {(outbox.name,): outbox.waiting for outbox in self._outboxes}
-        yield _gauge("outbox_messages", "Alert states that wait for a sink.", ("sink",), waiting)
+        yield gauge("outbox_messages", "Alert states that wait for a sink.", ("sink",), waiting)
 
 
 def _about_capture(counters: Counters) -> Iterator[Metric]:
-    yield _counter("capture_frames", "Frames handed over by capture.", (), {(): counters.frames})
-    yield _counter("capture_dropped_frames", "Frames the kernel had no room for.", (), {(): counters.dropped_frames})
-    yield _counter(
+    yield counter("capture_frames", "Frames handed over by capture.", (), {(): counters.frames})
+    yield counter("capture_dropped_frames", "Frames the kernel had no room for.", (), {(): counters.dropped_frames})
+    yield counter(
         "capture_undecodable_frames",
         "Frames that hold no IP packet or a damaged one.",
         (),
         {(): counters.undecodable_frames},
     )
-    yield _counter("packets", "IP packets counted.", (), {(): counters.packets})
-    yield _counter(
+    yield counter("packets", "IP packets counted.", (), {(): counters.packets})
+    yield counter(
         "messages",
         "Messages read: DNS answers, TLS hellos.",
         ("kind",),
         {(kind,): count for kind, count in counters.messages.items()},
     )
     watching: Amounts = {} if counters.interface is None else {(counters.interface,): 1}
-    yield _gauge("capture_interface_info", "The interface, there or waited for; always 1.", ("interface",), watching)
-    yield _gauge(
+    yield gauge("capture_interface_info", "The interface, there or waited for; always 1.", ("interface",), watching)
+    yield gauge(
         "capture_interface_up",
         "1 while frames can be captured, 0 while the interface is missing or down.",
         (),
         {(): int(counters.interface_up)},
     )
-    yield _counter(
-        "capture_interface_waits", "How often the interface was missing.", (), {(): counters.interface_waits}
-    )
-    yield _counter(
+    yield counter("capture_interface_waits", "How often the interface was missing.", (), {(): counters.interface_waits})
+    yield counter(
         "capture_interface_reopens", "How often the interface came back.", (), {(): counters.interface_reopens}
     )
 
 
 def _about_tables(counters: Counters) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "evicted_rows",
         "Rows evicted from a full table, and flows refused one; their bytes are kept in a row for the rest.",
         ("table",),
@@ -198,8 +204,8 @@ def _about_tables(counters: Counters) -> Iterator[Metric]:
         ("destinations",): counters.destinations,
         ("flows",): counters.flows,
     }
-    yield _gauge("table_rows", "Rows held now.", ("table",), held)
-    yield _counter(
+    yield gauge("table_rows", "Rows held now.", ("table",), held)
+    yield counter(
         "events",
         "What was given up, doubted or left out on the way, by kind; none of it loses bytes.",
         ("event",),
@@ -217,21 +223,6 @@ def _about_clients(clients: Sequence[Client], own: set[str]) -> Iterator[Metric]
         received[key] = received.get(key, 0) + client.totals.received_bytes
         if client.id in own:
             info[(client.id, client.mac or "", client.name or "", client.vendor or "")] = 1
-    yield _counter("client_sent_bytes", "IP bytes a client sent, to anywhere.", ("client",), sent)
-    yield _counter("client_received_bytes", "IP bytes a client received, from anywhere.", ("client",), received)
-    yield _gauge("client_info", "Names of a client; always 1.", ("client", "mac", "name", "vendor"), info)
-
-
-def _counter(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
-    """The `_total` is added by the library."""
-    family = CounterMetricFamily(f"idlewire_{name}", about, labels=labels)
-    for values, amount in amounts.items():
-        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
-    return family
-
-
-def _gauge(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
-    family = GaugeMetricFamily(f"idlewire_{name}", about, labels=labels)
-    for values, amount in amounts.items():
-        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
-    return family
+    yield counter("client_sent_bytes", "IP bytes a client sent, to anywhere.", ("client",), sent)
+    yield counter("client_received_bytes", "IP bytes a client received, from anywhere.", ("client",), received)
+    yield gauge("client_info", "Names of a client; always 1.", ("client", "mac", "name", "vendor"), info)

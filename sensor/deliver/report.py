@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sensor.base.text import printable
 from sensor.base.times import rfc3339
@@ -13,6 +13,7 @@ from sensor.deliver.sums import beside_rows
 from sensor.model.alert import SEVERITIES, Alert
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import State
 
 MAX_ROWS = 40
 """Destinations of one client in the table; the JSON holds all."""
@@ -48,6 +49,8 @@ class Result:
     """Server names out of TLS client hellos."""
     alerts: Sequence[Alert]
     sensor: SensorInfo
+    state_sent: Mapping[tuple[str, State], int] = field(default_factory=dict)
+    """(client id, phone state) -> bytes sent to destinations."""
 
 
 def replay_object(result: Result) -> Json:

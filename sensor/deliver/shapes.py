@@ -10,11 +10,12 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from sensor.base.text import printable
-from sensor.base.times import rfc3339
-from sensor.deliver.snapshots import SensorInfo
+from sensor.base.times import SECOND, rfc3339
+from sensor.deliver.snapshots import ClientForeground, SensorInfo
 from sensor.model.alert import Alert, AlertDestination, Evidence
 from sensor.model.client import Client, Rates, Totals
 from sensor.model.destination import Destination, Service
+from sensor.model.foreground import Change, Foreground
 
 Json = dict[str, Any]
 Text = TypeVar("Text", str, str | None)
@@ -103,6 +104,41 @@ def alert_object(alert: Alert, sensor: SensorInfo) -> Json:
     }
 
 
+def foreground_entry(row: ClientForeground) -> Json:
+    """The row of the API: whether a person uses a client, and what each source says of it."""
+    known = row.foreground
+    return {
+        "client": text(row.client),
+        "name": text(row.name),
+        "state": known.state,
+        "source": text(known.source),
+        "age_seconds": _age(known.observed_at, row.at),
+        "app": text(known.app),
+        "since": _moment(known.since),
+        "contradicted_by": [text(source) for source in known.contradicted_by],
+        "sources": [
+            {
+                "source": text(each.source),
+                "state": each.state,
+                "observed_at": rfc3339(each.observed_at),
+                "age_seconds": _age(each.observed_at, row.at),
+            }
+            for each in row.sources
+        ],
+    }
+
+
+def change_entry(change: Change) -> Json:
+    """One entry of a client's timeline: from then on, this was known."""
+    known = change.foreground
+    return {
+        "time": rfc3339(change.time),
+        "state": known.state,
+        "source": text(known.source),
+        "app": text(known.app),
+    }
+
+
 def captured_ratio(frames: int, dropped: int) -> float:
     """Which part of the frames was seen; 1 when there were none."""
     return round(frames / (frames + dropped), 6) if dropped > 0 else 1.0
@@ -182,14 +218,26 @@ def _evidence(evidence: Evidence, sensor: SensorInfo) -> Json:
         "received_bytes": evidence.received_bytes,
         "first_seen": rfc3339(evidence.first_seen),
         "last_seen": rfc3339(evidence.last_seen),
-        # Nobody reports the phone's state yet, and unknown never accuses.
-        "foreground": {"state": "unknown", "source": None, "age_seconds": None, "app": None},
+        "foreground": _foreground(evidence.foreground, evidence.last_seen),
         "coverage": {
             "captured_ratio": captured_ratio(evidence.frames, evidence.dropped_frames),
             "dropped_frames": evidence.dropped_frames,
         },
         "geo_database": {"name": text(sensor.geo_database), "built_at": _moment(sensor.geo_built_at)},
     }
+
+
+def _foreground(known: Foreground, now: int) -> Json:
+    return {
+        "state": known.state,
+        "source": text(known.source),
+        "age_seconds": _age(known.observed_at, now),
+        "app": text(known.app),
+    }
+
+
+def _age(observed: int | None, now: int) -> float | None:
+    return None if observed is None else round(max(0, now - observed) / SECOND, 3)
 
 
 def _moment(time: int | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from sensor.model.alert import Alert, Severity
 from sensor.model.client import Client
 from sensor.model.destination import Destination
+from sensor.model.foreground import Change, Foreground, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,45 @@ class Counters:
     """How often it was opened again."""
     alerts: Mapping[tuple[str, Severity], int] = field(default_factory=dict)
     """(detector, severity) -> alerts that began to fire."""
+    state_sent: Mapping[tuple[str, State], int] = field(default_factory=dict)
+    """(client id, phone state) -> bytes sent to destinations."""
+    evaluations: Mapping[str, int] = field(default_factory=dict)
+    """Detector -> seconds of traffic that it has judged."""
+    suppressed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(detector, room | allowed) -> alerts that were not made."""
+    reports: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(source, taken | repeated | refused | lost) -> reports of phone states."""
+    source_events: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(source, kind) -> times, of a closed set: what became of its requests and connections."""
+    inferred: Mapping[tuple[State, State], int] = field(default_factory=dict)
+    """(state inferred from traffic, state known better) -> statements."""
+    standings: Sequence[tuple[str, "SourceState"]] = ()
+    """(client id, what one source says of it)."""
     country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
     """(client id, country; None: unknown) -> bytes sent to destinations there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What one source says of a client, weighed alone."""
+
+    source: str
+    state: State
+    observed_at: int
+    """ns of the last report that it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientForeground:
+    """Whether a person uses a client, and who says what of it."""
+
+    client: str
+    """Its id."""
+    name: str | None
+    at: int
+    """ns: the moment of which this is true."""
+    foreground: Foreground
+    sources: tuple[SourceState, ...] = ()
 
 
 class Snapshots(Protocol):
@@ -74,3 +112,9 @@ class Snapshots(Protocol):
 
     def alerts(self) -> Sequence[Alert]:
         """Firing ones and those lately resolved, each in its last state."""
+
+    def phone_states(self, client: str | None) -> Sequence[ClientForeground]:
+        """Of one client id (none if it is unknown), or of all, in any order; without "other"."""
+
+    def timeline(self, client: str) -> Sequence[Change]:
+        """What was known of one client id, oldest first; bounded."""

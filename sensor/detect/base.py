@@ -1,17 +1,36 @@
 """What a detector is: hooks, all optional, that see contacts and what they move, and yield alerts."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 from sensor.base.registry import Registry
+from sensor.detect.learned import Learned
+from sensor.detect.owners import OwnerSecond
 from sensor.detect.watch import Watch
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.destination import Place
+from sensor.model.foreground import NOTHING_KNOWN, Change, Foreground, ForegroundStates, Moment
 
 MAX_ACTIVE = 1_000
 """Alerts that one detector may hold open; what would be one more is suppressed, and counted."""
+
+
+class NobodyReports:
+    """The phone states of a sensor without sources."""
+
+    def at(self, client: str, time: int) -> Foreground:
+        return NOTHING_KNOWN
+
+    def between(self, client: str, start: int, end: int) -> list[Change]:
+        return []
+
+    def moments(self, client: str) -> dict[Moment, int]:
+        return {}
+
+    def reported(self, client: str) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +41,19 @@ class Facts:
     """Who a client is, by its id; asked when an alert is made or shown."""
     watches: tuple[Watch, ...] = ()
     """The [[watch]] tables; those who match name clients by id."""
+    states: ForegroundStates = field(default_factory=NobodyReports)
+    """Whether a person uses a client."""
+    learned: Learned = field(default_factory=Learned)
+    """What is usual for each client, over restarts."""
+
+
+class Coverage(NamedTuple):
+    """Frames since the start of the sensor: up to a second, and up to the second before it."""
+
+    frames: int
+    dropped: int
+    frames_before: int
+    dropped_before: int
 
 
 class Detector:
@@ -43,6 +75,8 @@ class Detector:
         """`settings` is of type `settings_type`."""
         self.suppressed = 0
         """Times that an alert was not made because MAX_ACTIVE were open."""
+        self.allowed = 0
+        """Times that an alert was not made because someone said that it is fine."""
 
     def learned(self, contact: Contact, now: int) -> None:
         """There is a new contact, or a new name or place for one."""
@@ -54,12 +88,20 @@ class Detector:
         """A second of packet time is over. `frames`, `dropped`: frames captured and lost since the start."""
         return ()
 
+    def moved(self, seconds: Sequence[OwnerSecond], until: int, coverage: Coverage) -> Iterable[Alert]:
+        """What clients of known state moved in the second that ends at `until` ns, by owner."""
+        return ()
+
     def crowded(self, now: int, clients: int) -> Iterable[Alert]:
         """The client table was full (`clients` is its cap): new clients were counted as "other", or old ones were."""
         return ()
 
     def tick(self, now: int) -> Iterable[Alert]:
         """Time has passed, with or without packets; about once a second."""
+        return ()
+
+    def stepped(self, now: int) -> Iterable[Alert]:
+        """Packet time stepped to `now`, ns: spans of time that reach across it mean nothing."""
         return ()
 
     def active(self) -> Iterator[Alert]:
@@ -74,6 +116,17 @@ def owner_key(place: Place) -> str:
     if place.asn is not None:
         return f"AS{place.asn}"
     return place.country or "unknown"
+
+
+def owner_of(contact: Contact, registrable: Callable[[str], str | None]) -> str:
+    """As `owner_key`; where neither owner nor AS is known, the registrable domain comes before the country.
+
+    `registrable`: a host name's registrable domain, by the Public Suffix List.
+    """
+    place = contact.place
+    if not place.owner and place.asn is None and contact.names:
+        return registrable(contact.names[0].name) or owner_key(place)
+    return owner_key(place)
 
 
 DETECTORS: Registry[Detector] = Registry("sensor.detect.rules", "detector")

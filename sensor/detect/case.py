@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sensor.detect.groups import Movement
 from sensor.model.activity import Contact
 from sensor.model.alert import Evidence
+from sensor.model.foreground import Foreground
 
 _ID_DIGITS = 16
 
@@ -48,8 +49,8 @@ class Case:
         self.received_bytes += movement.received_bytes
         self.frames, self.dropped = frames, dropped
 
-    def evidence(self) -> Evidence:
-        """As it stands."""
+    def evidence(self, foreground: Foreground) -> Evidence:
+        """As it stands; `foreground`: what was known of the client when it was last seen."""
         return Evidence(
             self.sent_bytes,
             self.received_bytes,
@@ -57,6 +58,7 @@ class Case:
             self.last_seen,
             self.frames - self.frames_before,
             self.dropped - self.dropped_before,
+            foreground,
         )
 
 

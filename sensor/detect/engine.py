@@ -5,7 +5,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sensor.detect.base import Detector
+from sensor.detect.base import Coverage, Detector
+from sensor.detect.owners import Owners
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import SEVERITIES, Alert, Severity
 
@@ -18,7 +19,8 @@ _log = logging.getLogger(__name__)
 class Engine:
     """All detectors as one. A hook that a detector does not override costs nothing."""
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
+    def __init__(self, detectors: Sequence[Detector], owners: Owners | None = None) -> None:
+        """`owners`: for the detectors that judge what clients of known state move."""
         self.counts: dict[tuple[str, Severity], int] = {
             (detector.name, severity): 0 for detector in detectors for severity in SEVERITIES
         }
@@ -33,6 +35,11 @@ class Engine:
         self._second = _overriding(detectors, "second")
         self._crowded = _overriding(detectors, "crowded")
         self._tick = _overriding(detectors, "tick")
+        self._stepped = _overriding(detectors, "stepped")
+        self._moved = _overriding(detectors, "moved")
+        self._before = 0, 0
+        """Frames and dropped ones up to the second before."""
+        self._owners = owners if self._moved else None
         self._resolved: deque[Alert] = deque(maxlen=MAX_HISTORY)
 
     @property
@@ -40,13 +47,22 @@ class Engine:
         """Times that an alert was not made because too many were open, by detector."""
         return {detector.name: detector.suppressed for detector in self._detectors}
 
+    @property
+    def allowed(self) -> dict[str, int]:
+        """Times that an alert was not made because someone said that it is fine, by detector."""
+        return {detector.name: detector.allowed for detector in self._detectors}
+
     def learned(self, contact: Contact, now: int) -> None:
         """There is a new contact, or a new name or place for one."""
+        if self._owners is not None:
+            self._owners.learned(contact)
         for detector in self._learned:
             self._guarded(detector, lambda one: one.learned(contact, now))
 
     def forgotten(self, row: int) -> None:
         """A contact row was evicted."""
+        if self._owners is not None:
+            self._owners.forgotten(row)
         for detector in self._forgotten:
             self._guarded(detector, lambda one: one.forgotten(row))
 
@@ -54,7 +70,15 @@ class Engine:
         """The alerts that fire or resolve with this second."""
         for detector in self._second:
             self.evaluations[detector.name] += 1
-        return self._asked(self._second, lambda one: one.second(activity, frames, dropped))
+        alerts = self._asked(self._second, lambda one: one.second(activity, frames, dropped))
+        moved = self._owners.second(activity) if self._owners is not None else ()
+        if moved:
+            for detector in self._moved:
+                self.evaluations[detector.name] += 1
+            coverage = Coverage(frames, dropped, *self._before)
+            alerts += self._asked(self._moved, lambda one: one.moved(moved, activity.until, coverage))
+        self._before = frames, dropped
+        return alerts
 
     def crowded(self, now: int, clients: int) -> list[Alert]:
         """The client table was full; `clients` is its cap."""
@@ -63,6 +87,10 @@ class Engine:
     def tick(self, now: int) -> list[Alert]:
         """The alerts that resolve or fire because time has passed."""
         return self._asked(self._tick, lambda one: one.tick(now))
+
+    def stepped(self, now: int) -> list[Alert]:
+        """The alerts that end because packet time stepped."""
+        return self._asked(self._stepped, lambda one: one.stepped(now))
 
     def alerts(self) -> list[Alert]:
         """All that are firing, as they stand, and the last MAX_HISTORY that resolved; the oldest start first."""

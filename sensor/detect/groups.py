@@ -23,6 +23,14 @@ class Movement(NamedTuple):
     sent_packets: int
     first_seen: int
     last_seen: int
+    uploaded: int = 0
+    """Payload that was new, of contacts that did not fetch meanwhile."""
+    net_sent: int = 0
+    """Sent bytes, of contacts that fetched meanwhile only the payload: what acknowledges is not told of one's own."""
+
+
+FETCHED = 2
+"""A contact that received more than this many times what it sent in a second was fetching."""
 
 
 class Groups(Generic[L]):
@@ -76,29 +84,37 @@ class Groups(Generic[L]):
         if row < len(self._sent):
             self._sent[row] = False
 
-    def moved(self, activity: Activity) -> Iterator[tuple[L, Movement]]:
-        """What each group moved, but for contacts that the client never sent to: anyone can send to an address."""
+    def moved(self, activity: Activity, only: NDArray[np.bool_] | None = None) -> Iterator[tuple[L, Movement]]:
+        """What each group moved, but for contacts that the client never sent to: anyone can send to an address.
+
+        `only`: [n] of the activity's contacts, those that count.
+        """
         rows = activity.rows
         if not len(rows):
             return
         self._reserve(int(rows[-1]))
         self._sent[rows] |= activity.sent_packets > 0
         groups = self._group[rows]
-        chosen = np.flatnonzero((groups >= 0) & self._sent[rows])
+        mask = (groups >= 0) & self._sent[rows]
+        chosen = np.flatnonzero(mask if only is None else mask & only)
         if not len(chosen):
             return
         order = chosen[np.lexsort((activity.last_seen[chosen], groups[chosen]))]
         numbers = groups[order]
         starts = np.flatnonzero(np.diff(numbers, prepend=-1))
         lasts = np.append(starts[1:], len(order)) - 1
+        sent, received = activity.sent_bytes[order], activity.received_bytes[order]
+        uploaded = activity.uploaded[order]
         columns = (
             numbers[starts],
             rows[order[lasts]],
-            np.add.reduceat(activity.sent_bytes[order], starts),
-            np.add.reduceat(activity.received_bytes[order], starts),
+            np.add.reduceat(sent, starts),
+            np.add.reduceat(received, starts),
             np.add.reduceat(activity.sent_packets[order], starts),
             np.minimum.reduceat(activity.first_seen[order], starts),
             activity.last_seen[order[lasts]],
+            np.add.reduceat(np.where(received > FETCHED * uploaded, 0, uploaded), starts),
+            np.add.reduceat(np.where(received > FETCHED * sent, uploaded, sent), starts),
         )
         for number, row, *figures in zip(*(column.tolist() for column in columns), strict=True):
             yield self._labels[number], Movement(self._contacts[row], *figures)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sensor.base.countries import Country
 from sensor.base.domains import SuffixSet
-from sensor.base.fields import Asn, Domain, Label, Network, Owner
+from sensor.base.fields import Asn, ClientRef, Domain, Label, Network, Owner
 from sensor.model.activity import Contact
 from sensor.model.alert import Severity
 
@@ -28,7 +28,7 @@ class Watch:
     domains: tuple[Domain, ...] = ()
     """Each with everything under it."""
     severity: Severity = "warning"
-    clients: tuple[Label, ...] = ()
+    clients: tuple[ClientRef, ...] = ()
     """MACs, or names given under [[client]]; none: all clients."""
     except_countries: tuple[Country, ...] = ()
     except_asns: tuple[Asn, ...] = ()
@@ -48,8 +48,8 @@ class Matcher:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._clients = frozenset(watch.clients)
-        self._places = _Places(watch.countries, watch.asns, watch.owners, watch.cidrs, watch.domains)
-        self._exceptions = _Places(
+        self._places = Places(watch.countries, watch.asns, watch.owners, watch.cidrs, watch.domains)
+        self._exceptions = Places(
             watch.except_countries, watch.except_asns, watch.except_owners, watch.except_cidrs, watch.except_domains
         )
 
@@ -68,7 +68,7 @@ class Matcher:
         return dict(self._places.at(contact))
 
 
-class _Places:
+class Places:
     """Places of the five kinds."""
 
     def __init__(

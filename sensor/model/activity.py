@@ -38,3 +38,9 @@ class Activity:
     first_seen: NDArray[np.int64]
     """[n] ns of the first packet within the second."""
     last_seen: NDArray[np.int64]
+    uploaded: NDArray[np.int64]
+    """[n] bytes of payload sent for the first time: no headers, acknowledgements or retransmissions."""
+    clients: NDArray[np.int64]
+    """[n] numbers that stand for the contacts' clients."""
+    states: NDArray[np.int8]
+    """[n] whether a person uses the contact's client: a number of model.foreground.STATES."""

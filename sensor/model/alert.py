@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sensor.model.destination import Place
+from sensor.model.foreground import NOTHING_KNOWN, Foreground
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -43,6 +44,8 @@ class Evidence:
     """Frames that capture handed over meanwhile."""
     dropped_frames: int = 0
     """Frames that the kernel had no room for meanwhile."""
+    foreground: Foreground = NOTHING_KNOWN
+    """What was known of the client at `last_seen`."""
 
 
 @dataclass(frozen=True, slots=True)

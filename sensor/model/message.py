@@ -60,6 +60,13 @@ class TlsHello(NamedTuple):
     """It carries an encrypted_client_hello extension (0xfe0d), real or GREASE."""
 
 
+class Joined(NamedTuple):
+    """A client joined the network: it asks for an address without having one, or for routers."""
+
+    via: str
+    """dhcp (RFC 2131 section 4.4: from 0.0.0.0), router_solicitation (RFC 4861 section 6.3.7)."""
+
+
 class Heard(NamedTuple):
     """A message with its sender and receiver."""
 
@@ -71,4 +78,4 @@ class Heard(NamedTuple):
     protocol: int
     source_port: int
     destination_port: int
-    message: DnsAnswer | TlsHello
+    message: DnsAnswer | TlsHello | Joined

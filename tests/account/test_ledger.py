@@ -24,7 +24,7 @@ def move(ledger: Ledger, remote: bytes | None, *, mac: bytes = PHONE, sent: bool
     ends = Ends(mac, ME, remote, sent)
     contact, _ = ledger.assign(ends, at)
     service = ledger.services.row(contact, 6, port)
-    values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at)]
+    values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at, nbytes * sent)]
     ledger.post(Collected(*values))  # type: ignore[arg-type]
     return service
 
@@ -86,7 +86,7 @@ def test_bytes_of_an_evicted_contact_that_were_on_the_way_are_not_lost() -> None
     for number in range(1, 30):
         move(ledger, far(number), at=SECOND * (1 + number))
     assert not ledger.find(PHONE, far(0))
-    late = [np.array([value], np.int64) for value in (0, service, 1, 11, 1, SECOND, SECOND)]
+    late = [np.array([value], np.int64) for value in (0, service, 1, 11, 1, SECOND, SECOND, 11)]
     ledger.post(Collected(*late))  # type: ignore[arg-type]
     everything, _, other = ledger.totals(ledger.clients[PHONE])
     assert everything.sent_bytes == 30 * 100 + 11

@@ -26,7 +26,7 @@ def move(ledger: Ledger, remote: str | None, nbytes: int, *, mac: bytes | None =
     far = parse_address(remote) if remote else None
     contact, _ = ledger.assign(Ends(mac, parse_address(home), far, sent), at)
     service = ledger.services.row(contact, 6, port)
-    values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at)]
+    values = [np.array([value], np.int64) for value in (0, service, sent, nbytes, 1, at, at, nbytes * sent)]
     ledger.post(Collected(*values))  # type: ignore[arg-type]
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from sensor.deliver.snapshots import Counters, SensorInfo
+from sensor.deliver.snapshots import ClientForeground, Counters, SensorInfo, SourceState
 from sensor.model.alert import Alert, AlertClient, AlertDestination, Evidence
 from sensor.model.client import Client, Rates, Totals
 from sensor.model.destination import Destination, Name, Place, Service
+from sensor.model.foreground import Change, Foreground
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
@@ -73,6 +74,17 @@ def alert(identity: str = "a1", **changes: Any) -> Alert:
     return replace(whole, **changes)
 
 
+def phone_state(identity: str = MAC, **changes: Any) -> ClientForeground:
+    whole = ClientForeground(
+        client=identity,
+        name="phone",
+        at=START + 90 * SECOND,
+        foreground=Foreground("foreground", "push", START + 60 * SECOND, START, "com.foo", ("adb",)),
+        sources=(SourceState("push", "foreground", START + 60 * SECOND), SourceState("adb", "background", START)),
+    )
+    return replace(whole, **changes)
+
+
 @dataclass
 class World:
     """What `Snapshots` asks for, as lists that a test may change."""
@@ -82,6 +94,7 @@ class World:
     all_alerts: list[Alert] = field(default_factory=lambda: [alert()])
     counts: Counters = field(default_factory=lambda: Counters(interface="br0", frames=90, dropped_frames=10))
     info: SensorInfo = INFO
+    all_states: list[ClientForeground] = field(default_factory=lambda: [phone_state()])
 
     def sensor(self) -> SensorInfo:
         return self.info
@@ -98,6 +111,12 @@ class World:
 
     def alerts(self) -> list[Alert]:
         return list(self.all_alerts)
+
+    def phone_states(self, wanted: str | None) -> list[ClientForeground]:
+        return [row for row in self.all_states if wanted is None or row.client == wanted]
+
+    def timeline(self, wanted: str) -> list[Change]:
+        return [Change(row.foreground.since or 0, row.foreground) for row in self.phone_states(wanted)]
 
 
 @dataclass
@@ -229,6 +248,7 @@ def hostile_world(text: str) -> World:
         ],
         Counters(interface=text, country_sent={(text, text): 5}),
         replace(INFO, geo_database=text, attribution=text),
+        [phone_state(name=text, foreground=Foreground("foreground", text, START, START, text, (text,)))],
     )
 
 
@@ -240,6 +260,7 @@ class Examples:
     destination = staticmethod(destination)
     alert = staticmethod(alert)
     totals = staticmethod(totals)
+    phone_state = staticmethod(phone_state)
     reply = staticmethod(reply)
     hostile_world = staticmethod(hostile_world)
     world = World

@@ -14,7 +14,7 @@ from sensor.model.alert import Alert, AlertClient
 from sensor.model.destination import Place
 
 NOTHING = np.zeros(0, np.int64)
-SECOND = Activity(1, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+SECOND = Activity(1, *[NOTHING] * 10)
 CONTACT = Contact(0, "phone", b"", b"", Place())
 PHONE = AlertClient("phone", None, None, None, ())
 ALERT = Alert("id", "print", "talker", "warning", "firing", 5, 5, None, PHONE, None, "It happened.", "rule")

@@ -14,7 +14,7 @@ def contact(row: int) -> Contact:
 def activity(*moved: tuple[int, int, int, int]) -> Activity:
     """(row, sent bytes, received bytes, last seen), rows ascending."""
     rows, sent, received, last = (np.array(column, np.int64) for column in zip(*moved, strict=True))
-    return Activity(10, rows, sent, received, (sent > 0) * 1, (received > 0) * 1, last - 1, last)
+    return Activity(10, rows, sent, received, (sent > 0) * 1, (received > 0) * 1, last - 1, last, sent, rows, rows)
 
 
 def test_the_rows_of_a_group_count_together() -> None:
@@ -73,7 +73,7 @@ def test_rows_beyond_the_first_arrays() -> None:
 
 def test_nothing_moved() -> None:
     empty = np.zeros(0, np.int64)
-    assert list(Groups[str]().moved(Activity(1, empty, empty, empty, empty, empty, empty, empty))) == []
+    assert list(Groups[str]().moved(Activity(1, *[empty] * 10))) == []
 
 
 steps = st.lists(

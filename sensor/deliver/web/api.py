@@ -6,7 +6,17 @@ from aiohttp import web
 
 from sensor.base.addresses import address_text, mac_text, parse_address, parse_mac
 from sensor.base.times import rfc3339
-from sensor.deliver.shapes import Json, alert_object, captured_ratio, client_entry, destination_entry, json_bytes, text
+from sensor.deliver.shapes import (
+    Json,
+    alert_object,
+    captured_ratio,
+    change_entry,
+    client_entry,
+    destination_entry,
+    foreground_entry,
+    json_bytes,
+    text,
+)
 from sensor.deliver.snapshots import Snapshots
 from sensor.deliver.web.paging import page, read_cursor, read_limit
 from sensor.deliver.web.security import problem
@@ -28,6 +38,7 @@ class Api:
             web.get("/api/v1/clients", self.clients),
             web.get("/api/v1/destinations", self.destinations),
             web.get("/api/v1/alerts", self.alerts),
+            web.get("/api/v1/foreground", self.foreground),
             web.get("/api/v1/status", self.status),
         ]
 
@@ -73,6 +84,19 @@ class Api:
             return problem(400, str(error))
         sensor = self._snapshots.sensor()
         return _list("alerts", [alert_object(row, sensor) for row in rows], cursor)
+
+    async def foreground(self, request: web.Request) -> web.Response:
+        """`{"clients": [row], "next"}`, by id; `?client=MAC`: only that one's, and its `timeline`."""
+        try:
+            wanted = request.query.get("client")
+            client = None if wanted is None else client_id(wanted)
+            rows, cursor = page(self._snapshots.phone_states(client), lambda row: (row.client,), request.query)
+        except ValueError as error:
+            return problem(400, str(error))
+        answer: Json = {"clients": [foreground_entry(row) for row in rows]}
+        if client is not None:
+            answer["timeline"] = [change_entry(change) for change in self._snapshots.timeline(client)]
+        return _json(answer if cursor is None else {**answer, "next": cursor})
 
     async def status(self, _: web.Request) -> web.Response:
         """What is running, what it sees, and whose data it uses."""

@@ -1,4 +1,4 @@
-"""What holds for every answer of the web server: headers, the Host check, reading only."""
+"""What holds for every answer of the web server: headers, the Host check, who may do more than read."""
 
 import ipaddress
 import re
@@ -20,10 +20,17 @@ HEADERS = {
     "Server": "idlewire",
 }
 METHODS = ("GET", "HEAD")
-"""Nothing here changes anything."""
+"""They never change anything. POST is let through where a route is registered for it."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
-_REASONS = {400: "bad request", 403: "unknown Host", 404: "not found", 405: "only GET and HEAD", 500: "internal error"}
+_REASONS = {
+    400: "bad request",
+    403: "unknown Host",
+    404: "not found",
+    405: "only GET and HEAD",
+    408: "the body took too long",
+    500: "internal error",
+}
 
 
 def own_names(machine: str, listen_host: str, configured: Iterable[str]) -> frozenset[str]:
@@ -47,26 +54,45 @@ def host_status(hosts: Sequence[str], names: frozenset[str]) -> int:
     return 200 if host.removesuffix(".") in names or _is_address(host) else 403
 
 
-def guard(names: Callable[[], frozenset[str]]) -> Middleware:
-    """The middleware that lets only reading requests for this server through, and gives errors their shape."""
+def is_foreign(request: web.Request) -> bool:
+    """Whether a page of another server made a browser send this; programs other than browsers name no Origin."""
+    origins = request.headers.getall("Origin", [])
+    own = {f"{scheme}://{request.headers.get('Host', '')}".lower() for scheme in ("http", "https")}
+    return any(origin.lower() not in own for origin in origins)
+
+
+def guard(names: Callable[[], frozenset[str]], *, reading: bool = True) -> Middleware:
+    """The middleware that lets only requests for this server through, and gives errors their shape.
+
+    Methods other than METHODS need a route of their own and a sender that is no foreign page. `reading`: that is what
+    the server is for; else it says of all but its routes that they are not there.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = host_status(request.headers.getall("Host", []), names())
         if status != 200:
             return problem(status)
+        refused = request.match_info.http_exception
         if request.method not in METHODS:
-            return problem(405)
+            if refused is not None and (reading or isinstance(refused, web.HTTPMethodNotAllowed)):
+                return problem(405, allowed=_allowed(refused))
+            if refused is None and is_foreign(request):
+                return problem(403, "not from a page of another server")
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return problem(error.status)
+            return problem(error.status, allowed=_allowed(error))
 
     return check
 
 
-def problem(status: int, message: str | None = None) -> web.Response:
-    """An error as `{"error": "..."}`; the message is ours, never a part of the request."""
+def _allowed(refused: web.HTTPException) -> Iterable[str]:
+    return sorted(refused.allowed_methods) if isinstance(refused, web.HTTPMethodNotAllowed) else METHODS
+
+
+def problem(status: int, message: str | None = None, *, allowed: Iterable[str] = METHODS) -> web.Response:
+    """An error as `{"error": "..."}`; the message is ours, never a part of the request. `allowed`: for 405."""
     reason = message or _REASONS.get(status, "not possible")
     response = web.Response(
         status=status,
@@ -75,7 +101,7 @@ def problem(status: int, message: str | None = None) -> web.Response:
         headers={**HEADERS, "Cache-Control": "no-store"},
     )
     if status == 405:
-        response.headers["Allow"] = ", ".join(METHODS)
+        response.headers["Allow"] = ", ".join(allowed)
     return response
 
 

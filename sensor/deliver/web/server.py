@@ -1,4 +1,4 @@
-"""The HTTP server: page, API and metrics on one address."""
+"""The HTTP servers: page, API and metrics on one address, and posts alone on another."""
 
 # The event loop reaches for the first on first use, when a sensor that was started as root may have
 # given up the right to read its own installation.
@@ -7,7 +7,8 @@ import concurrent.futures.thread  # noqa: F401
 import errno
 import logging
 import socket
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -17,37 +18,38 @@ from sensor.base.fields import Listen
 from sensor.deliver.metrics import CONTENT_TYPE, Metrics
 from sensor.deliver.snapshots import Snapshots
 from sensor.deliver.web.api import Api
+from sensor.deliver.web.intake import Intake, post_route
 from sensor.deliver.web.pages import Pages
 from sensor.deliver.web.security import add_headers, guard, own_names, problem
 from sensor.errors import ConfigError
+from sensor.model.posted import MAX_BODY
 
 MAX_CONNECTIONS = 512
 """Open at once; the next is closed at once, so that file descriptors are left for the rest of the sensor."""
+MAX_POSTING = 128
+"""The same for a server that only takes posts."""
 IDLE_SECONDS = 20.0
 """A connection that has not sent a whole (or the next) request head by then is closed."""
 STOP_SECONDS = 1.0
 """For answers under way at the end."""
-MAX_BODY = 1_024
-"""Bytes of a request body; nothing here reads one."""
 
 STATIC = Path(__file__).with_name("static")
 
 log = logging.getLogger(__name__)
 
 
-class WebServer:
+class HttpServer(ABC):
     """Answers between `start` and `stop`; all handlers run on the event loop and read nothing from disk."""
 
-    def __init__(self, listen: Listen, hosts: Iterable[str], snapshots: Snapshots, metrics: Metrics) -> None:
-        """`listen`: where, port 0 for any free one; `hosts`: further names under which browsers may ask."""
+    def __init__(self, key: str, listen: Listen, hosts: Iterable[str], *, reading: bool = True) -> None:
+        """`key`: where `listen` stands in the settings, port 0 for any free one; the others as for `WebServer`."""
+        self._key = key
         self._listen = listen
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
         self._hosts = tuple(hosts)
-        self._snapshots = snapshots
-        self._metrics = metrics
+        self._reading = reading
         self._names: frozenset[str] = frozenset()
-        self._style = b""
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
 
@@ -59,11 +61,23 @@ class WebServer:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    @property
+    def place(self) -> str:
+        """`127.0.0.1:8470`, once started."""
+        return f"{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
+
+    @property
+    def most(self) -> int:
+        """Connections at once."""
+        return MAX_CONNECTIONS
+
+    @abstractmethod
+    def routes(self) -> list[web.RouteDef]:
+        """All that it answers; called once, at the start."""
+
     async def start(self) -> None:
-        """Listen. ConfigError naming `web.listen`: the address cannot be had."""
+        """Listen. ConfigError naming the key: the address cannot be had."""
         self._names = own_names(socket.gethostname(), self._host, self._hosts)
-        self._style = (STATIC / "style.css").read_bytes()  # once, before the first request
-        self._metrics.render()
         runner = web.AppRunner(self._app(), handle_signals=False, access_log=None, shutdown_timeout=STOP_SECONDS)
         await runner.setup()
         manager = runner.server
@@ -71,12 +85,13 @@ class WebServer:
             raise RuntimeError("a runner that was set up has a server")
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: _Connection(manager, loop), self._host, self._port)
+            self._server = await loop.create_server(
+                lambda: _Connection(manager, loop, self.most), self._host, self._port
+            )
         except OSError as error:
             await runner.cleanup()
-            raise ConfigError(f"web.listen: cannot listen on {self._listen}: {_why(error)}") from None
+            raise ConfigError(f"{self._key}: cannot listen on {self._listen}: {_why(error)}") from None
         self._runner = runner
-        log.info("page on http://%s:%d", f"[{self._host}]" if ":" in self._host else self._host, self.port)
 
     async def stop(self) -> None:
         """Stop listening, end what is under way within `STOP_SECONDS`; harmless twice."""
@@ -88,18 +103,70 @@ class WebServer:
             await runner.cleanup()
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[guard(lambda: self._names)], client_max_size=MAX_BODY)
+        guarding = guard(lambda: self._names, reading=self._reading)
+        app = web.Application(middlewares=[guarding], client_max_size=MAX_BODY)
         app.on_response_prepare.append(add_headers)
-        app.add_routes(
-            [
-                *Api(self._snapshots).routes(),
-                web.get("/", Pages(self._snapshots).overview),
-                web.get("/metrics", self._scrape),
-                web.get("/healthz", self._health),
-                web.get("/static/style.css", self._stylesheet),
-            ]
-        )
+        app.add_routes(self.routes())
         return app
+
+
+class IntakeServer(HttpServer):
+    """Takes posts to one path and has nothing else, so that it may be open to more than the page is."""
+
+    def __init__(self, key: str, listen: Listen, hosts: Iterable[str], path: str, intake: Intake) -> None:
+        """`key`: where `listen` stands in the settings."""
+        super().__init__(key, listen, hosts, reading=False)
+        self._path = path
+        self._intake = intake
+
+    @property
+    def most(self) -> int:
+        return MAX_POSTING
+
+    def routes(self) -> list[web.RouteDef]:
+        return [post_route(self._path, self._intake)]
+
+    async def start(self) -> None:
+        await super().start()
+        log.info("posts to %s are also taken on http://%s", self._path, self.place)
+
+
+class WebServer(HttpServer):
+    """Page, API and metrics."""
+
+    def __init__(
+        self,
+        listen: Listen,
+        hosts: Iterable[str],
+        snapshots: Snapshots,
+        metrics: Metrics,
+        intakes: Mapping[str, Intake] | None = None,
+    ) -> None:
+        """`listen`: where, port 0 for any free one; `hosts`: further names under which browsers may ask.
+
+        `intakes`: path -> who takes what is posted there.
+        """
+        super().__init__("web.listen", listen, hosts)
+        self._snapshots = snapshots
+        self._metrics = metrics
+        self._intakes = dict(intakes or {})
+        self._style = b""
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            *Api(self._snapshots).routes(),
+            *(post_route(path, intake) for path, intake in self._intakes.items()),
+            web.get("/", Pages(self._snapshots).overview),
+            web.get("/metrics", self._scrape),
+            web.get("/healthz", self._health),
+            web.get("/static/style.css", self._stylesheet),
+        ]
+
+    async def start(self) -> None:
+        self._style = (STATIC / "style.css").read_bytes()  # once, before the first request
+        self._metrics.render()
+        await super().start()
+        log.info("page on http://%s", self.place)
 
     async def _scrape(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
@@ -119,9 +186,9 @@ class _Connection(RequestHandler):
     Made here instead of by the library, whose answer to a broken request carries none of our headers.
     """
 
-    __slots__ = ("_siblings",)
+    __slots__ = ("_most", "_siblings")
 
-    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, most: int) -> None:
         super().__init__(
             manager,
             loop=loop,
@@ -131,10 +198,11 @@ class _Connection(RequestHandler):
             auto_decompress=False,
         )
         self._siblings = manager
+        self._most = most
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._siblings.connections) > MAX_CONNECTIONS:
+        if len(self._siblings.connections) > self._most:
             self.force_close()
 
     def handle_error(

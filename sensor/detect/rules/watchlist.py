@@ -16,10 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sensor.base.addresses import address_text
-from sensor.base.countries import country_name
-from sensor.base.text import printable
 from sensor.base.units import Duration, size_text
+from sensor.detect import explain
 from sensor.detect.base import MAX_ACTIVE, Detector, Facts, owner_key
 from sensor.detect.case import Case
 from sensor.detect.groups import Groups, Movement
@@ -137,7 +135,7 @@ class Watchlist(Detector):
 
     def _alert(self, matcher: Matcher, case: Case, resolved_at: int | None = None) -> Alert:
         client, contact = self._facts.client(case.contact.client), case.contact
-        destination = _destination(contact)
+        destination = explain.far_end(contact)
         over = resolved_at is not None
         measured: dict[str, object] = {
             "matched_by": next(iter(case.thresholds), None),
@@ -162,7 +160,7 @@ class Watchlist(Detector):
             rule=str(matcher.watch.name),
             thresholds=dict(case.thresholds),
             measured=measured,
-            evidence=case.evidence(),
+            evidence=case.evidence(self._facts.states.at(case.contact.client, case.last_seen)),
         )
 
 
@@ -175,31 +173,9 @@ def _add(matcher: Matcher, case: Case, movement: Movement, frames: int, dropped:
         case.thresholds = matcher.places(movement.contact) or case.thresholds
 
 
-def _destination(contact: Contact) -> AlertDestination:
-    best = contact.names[0] if contact.names else None
-    return AlertDestination(
-        address=address_text(contact.address),
-        name=None if best is None else best.name,
-        name_source=None if best is None else best.source,
-        place=contact.place,
-    )
-
-
 def _sentence(client: AlertClient, destination: AlertDestination, watch: str, case: Case, *, over: bool) -> str:
-    place, folded = destination.place, case.key[-1] == OTHER_OWNERS
-    whose = place.owner or ("" if place.asn is None else f"AS{place.asn}") or "an unknown owner"
-    where = f" in {country_name(place.country)}" if place.country else ""
-    which = f"{destination.name}, {destination.address}" if destination.name else destination.address
-    others = f" and others, beyond {MAX_OWNERS} owners" if folded else ""
+    others = f" and others, beyond {MAX_OWNERS} owners" if case.key[-1] == OTHER_OWNERS else ""
     sent = f"{size_text(case.sent_bytes)} sent{' in all' if over else ' so far'}"
-    return printable(
-        f'{_who(client)} contacted {whose}{where} ({which}){others}, on watch "{watch}"; {sent}.', limit=1_000
+    return explain.sentence(
+        f'{explain.who(client)} contacted {explain.whose(destination)}{others}, on watch "{watch}"; {sent}.'
     )
-
-
-def _who(client: AlertClient) -> str:
-    """`Redmi Note (Xiaomi)`, else `Xiaomi 60:38:e0:c5:35:a0`, else the MAC, else an address."""
-    plain = client.mac or next(iter(client.addresses), client.id)
-    if client.name:
-        return f"{client.name} ({client.vendor})" if client.vendor else client.name
-    return f"{client.vendor} {plain}" if client.vendor else plain

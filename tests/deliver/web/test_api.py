@@ -5,6 +5,7 @@ import pytest
 from sensor.deliver.shapes import alert_object, client_entry, destination_entry
 from sensor.deliver.snapshots import Counters
 from sensor.deliver.web.api import client_id
+from sensor.model.foreground import Foreground
 
 
 async def test_clients(site, world):
@@ -36,6 +37,55 @@ async def test_an_unknown_client_has_no_destinations(site):
     assert await site.json("/api/v1/destinations?client=other") == {"destinations": []}
 
 
+async def test_foreground(site, world, examples):
+    world.all_states.append(examples.phone_state("02:00:00:00:00:01", name=None, foreground=Foreground(), sources=()))
+    first, second = (await site.json("/api/v1/foreground"))["clients"]
+    assert first == {
+        "client": "02:00:00:00:00:01",
+        "name": None,
+        "state": "unknown",
+        "source": None,
+        "age_seconds": None,
+        "app": None,
+        "since": None,
+        "contradicted_by": [],
+        "sources": [],
+    }
+    assert second == {
+        "client": examples.mac,
+        "name": "phone",
+        "state": "foreground",
+        "source": "push",
+        "age_seconds": 30.0,
+        "app": "com.foo",
+        "since": "2026-09-21T14:13:20.000000Z",
+        "contradicted_by": ["adb"],
+        "sources": [
+            {
+                "source": "push",
+                "state": "foreground",
+                "observed_at": "2026-09-21T14:14:20.000000Z",
+                "age_seconds": 30.0,
+            },
+            {
+                "source": "adb",
+                "state": "background",
+                "observed_at": "2026-09-21T14:13:20.000000Z",
+                "age_seconds": 90.0,
+            },
+        ],
+    }
+
+
+async def test_foreground_of_one_client_with_its_timeline(site, examples):
+    answer = await site.json(f"/api/v1/foreground?client={examples.mac.upper()}")
+    assert [row["client"] for row in answer["clients"]] == [examples.mac]
+    assert answer["timeline"] == [
+        {"time": "2026-09-21T14:13:20.000000Z", "state": "foreground", "source": "push", "app": "com.foo"}
+    ]
+    assert await site.json("/api/v1/foreground?client=02:00:00:00:00:01") == {"clients": [], "timeline": []}
+
+
 @pytest.mark.parametrize(
     ("path", "says"),
     [
@@ -45,6 +95,8 @@ async def test_an_unknown_client_has_no_destinations(site):
         ("destinations?client=%3Cscript%3E", "client: "),
         ("destinations?client=%ff%00", "client: "),
         ("destinations?limit=0", "limit: "),
+        ("foreground?client=phone", "client: "),
+        ("foreground?cursor=AAAA", "cursor: "),
         ("clients?limit=many", "limit: "),
         ("alerts?cursor=AAAA", "cursor: "),
         ("alerts?cursor=WyJhIiwiYiJd", "cursor: "),
@@ -113,7 +165,8 @@ async def test_hostile_text_is_valid_json(site, world, examples):
         hostile = examples.hostile_world(payload)
         world.all_clients, world.all_destinations = hostile.all_clients, hostile.all_destinations
         world.all_alerts, world.counts, world.info = hostile.all_alerts, hostile.counts, hostile.info
-        for path in ("clients", "destinations", "alerts", "status"):
+        world.all_states = hostile.all_states
+        for path in ("clients", "destinations", "alerts", "status", "foreground"):
             await site.json(f"/api/v1/{path}")
 
 

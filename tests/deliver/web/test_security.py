@@ -20,6 +20,8 @@ PATHS = [
     "/api/v1/destinations",
     "/api/v1/alerts",
     "/api/v1/status",
+    "/api/v1/foreground",
+    "/api/v1/foreground?client=60:38:e0:c5:35:a0",
 ]
 
 
@@ -103,7 +105,7 @@ async def test_missing_pages_too(site, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-@pytest.mark.parametrize("path", ["/", "/api/v1/clients", "/metrics", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/clients", "/api/v1/foreground", "/metrics", "/nothing"])
 async def test_only_reading(site, method, path):
     response, _ = await site.get(path, method, data=b"x" if method == "POST" else None)
     assert response.status == 405
@@ -150,10 +152,10 @@ async def test_what_is_hardly_http(site, request_bytes):
 
 
 async def test_get_changes_nothing(site, world):
-    before = copy.deepcopy((world.all_clients, world.all_destinations, world.all_alerts, world.counts))
+    before = copy.deepcopy(world)
     for path in PATHS:
         await site.get(path)
-    assert (world.all_clients, world.all_destinations, world.all_alerts, world.counts) == before
+    assert world == before
 
 
 def test_own_names_are_lower_case_and_never_empty():

@@ -51,7 +51,17 @@ class Lab:
         middle = np.full(len(rows), self.now + SECOND // 2)
         self.now += SECOND
         activity = Activity(
-            self.now, rows, sent, received, (sent > 0) * 1, (received > 0) * 1, middle, middle + len(rows)
+            self.now,
+            rows,
+            sent,
+            received,
+            (sent > 0) * 1,
+            (received > 0) * 1,
+            middle,
+            middle + len(rows),
+            sent,
+            rows,
+            rows,
         )
         return self.engine.second(activity, frames=1000, dropped=2) + self.engine.tick(self.now)
 
@@ -331,7 +341,7 @@ def test_twenty_thousand_watched_contacts_cost_little_per_second() -> None:
     rows = np.arange(20_000)
     ones = np.ones(20_000, np.int64)
     times = np.full(20_000, lab.now)
-    activity = Activity(lab.now + SECOND, rows, ones, ones, ones, ones, times, times)
+    activity = Activity(lab.now + SECOND, rows, ones, ones, ones, ones, times, times, ones, ones, ones)
     begun = time.process_time()
     assert lab.engine.second(activity, 0, 0) == []
     assert time.process_time() - begun < 0.1

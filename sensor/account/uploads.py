@@ -1,0 +1,114 @@
+"""What of a flow's bytes is upload: payload that is sent for the first time.
+
+1. TCP: at most as far as the sequence numbers went on within a second (RFC 9293 section 3.4), and at most as much as
+   was carried. So acknowledgements, keep-alives and retransmissions are none, and neither is a jump without payload.
+2. UDP: all payload; but datagrams to port 443 below QUIC_ACK bytes are taken for the acknowledgements of a download.
+3. Anything else, and later fragments, count without HEADERS; ICMP does not count.
+4. The result of a second does not depend on how its packets were batched.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.model.packets import SYN, TCP, Packets
+
+QUIC_ACK = 128
+"""Bytes: QUIC packets that carry only ACK frames are 30 to 60 (RFC 9000 section 13.2), a request fills more."""
+
+HEADERS = 48
+"""Bytes of a packet that are no payload, where it is not known better."""
+
+_QUIC = np.uint64(443 >> 8 | (443 & 0xFF) << 8)
+"""The port as a little-endian load sees it."""
+
+_ICMP = (1, 58)
+
+Rows = NDArray[np.int64]
+
+
+class Uploads:
+    """Columns beside those of the flow table, by flow."""
+
+    def __init__(self, most: int) -> None:
+        self._based = np.zeros(most, np.bool_)
+        self._base = np.zeros(most, np.uint32)
+        """Sequence number up to which everything was counted before this second."""
+        self._ahead = np.zeros(most, np.int64)
+        """How far beyond it this second's payload reaches."""
+        self._carried = np.zeros(most, np.int64)
+        """TCP payload of this second, repeats included."""
+        self._certain = np.zeros(most, np.int64)
+        """Upload of this second that needs no comparison."""
+
+    def open(self, new: slice) -> None:
+        """The rows are new flows."""
+        self._based[new] = False
+        self._ahead[new] = 0
+        self._carried[new] = 0
+        self._certain[new] = 0
+
+    def keep(self, rows: Rows) -> None:
+        """Only these flows stay, as rows 0, 1, ...; settle first."""
+        for column in (self._based, self._base, self._ahead, self._carried, self._certain):
+            column[: len(rows)] = column[rows]
+
+    def add(self, flows: Rows, sent: NDArray[np.bool_], packets: Packets, span: slice) -> None:
+        """Counts the packets in `span`; `flows`: [n] theirs, `sent`: [n] whether the client sent them."""
+        flags, length = packets.flags[span], packets.payload_length[span]
+        tcp = flags != 0
+        loaded = np.flatnonzero(sent & tcp & ((length > 0) | (flags & SYN != 0)))
+        if len(loaded):
+            opening = flags[loaded] & SYN != 0
+            start = packets.sequence[span][loaded] + opening.astype(np.uint32)
+            self._add_tcp(flows[loaded], start, length[loaded], opening)
+        other = np.flatnonzero(sent & ~tcp)
+        if len(other):
+            self._add_other(flows[other], packets, other + span.start)
+
+    def waiting(self, count: int) -> NDArray[np.bool_]:
+        """[count] which of the first flows have something to settle."""
+        return (self._carried[:count] > 0) | (self._certain[:count] > 0)
+
+    def settle(self, flows: Rows) -> Rows:
+        """[n] what each of `flows` (each once) uploaded since it was settled last."""
+        ahead = np.maximum(self._ahead[flows], 0)
+        uploaded: Rows = self._certain[flows] + np.minimum(self._carried[flows], ahead)
+        self._base[flows] += ahead.astype(np.uint32)
+        for column in (self._ahead, self._carried, self._certain):
+            column[flows] = 0
+        return uploaded
+
+    def _add_tcp(self, flows: Rows, start: NDArray[np.uint32], length: Rows, opening: NDArray[np.bool_]) -> None:
+        fresh = np.flatnonzero(~self._based[flows])
+        if len(fresh):
+            found, at = np.unique(flows[fresh], return_index=True)
+            self._base[found] = start[fresh[at]]
+            self._based[found] = True
+        again = np.flatnonzero(opening & (start != self._base[flows]))
+        if len(again):
+            slow = np.isin(flows, flows[again])
+            for row in np.flatnonzero(slow).tolist():
+                self._add_one(int(flows[row]), int(start[row]), int(length[row]), opening=bool(opening[row]))
+            flows, start, length = flows[~slow], start[~slow], length[~slow]
+        ahead = (start + length.astype(np.uint32) - self._base[flows]).view(np.int32)
+        np.maximum.at(self._ahead, flows, ahead.astype(np.int64))
+        np.add.at(self._carried, flows, length)
+
+    def _add_one(self, flow: int, start: int, length: int, *, opening: bool) -> None:
+        """For flows whose ports are used for a new connection: in order, one by one."""
+        if opening and start != int(self._base[flow]):
+            self._certain[flow] += min(int(self._carried[flow]), max(int(self._ahead[flow]), 0))
+            self._base[flow], self._ahead[flow], self._carried[flow] = start, 0, 0
+        ahead = (start + length - int(self._base[flow]) + (1 << 31)) % (1 << 32) - (1 << 31)
+        self._ahead[flow] = max(int(self._ahead[flow]), ahead)
+        self._carried[flow] += length
+
+    def _add_other(self, flows: Rows, packets: Packets, at: Rows) -> None:
+        protocol = packets.words[3, at] & np.uint64(0xFF)
+        length, segments = packets.payload_length[at], packets.segments[at]
+        amount = np.where(length > 0, length, np.maximum(packets.length[at] - HEADERS * segments, 0))
+        to_quic = packets.words[1, at] >> np.uint64(48) == _QUIC
+        amount[(protocol != TCP) & to_quic & (length < QUIC_ACK * segments)] = 0
+        for icmp in _ICMP:
+            amount[protocol == icmp] = 0
+        np.add.at(self._certain, flows, amount)

@@ -1,0 +1,53 @@
+"""Phone states as metrics: what was sent in which state, who says what, and since when."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import Metric
+
+from sensor.base.times import SECOND
+from sensor.deliver.families import OTHER, by_label, counter, gauge
+from sensor.deliver.snapshots import Counters
+from sensor.model.foreground import STATES
+
+MAX_STANDINGS = 1_000
+"""(client, source) pairs with series of their own; the others have none."""
+
+
+def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
+    """`own`: the clients that have series of their own."""
+    sent: dict[tuple[str, ...], int] = {}
+    for (client, state), nbytes in counters.state_sent.items():
+        key = (client if client in own else OTHER, state)
+        sent[key] = sent.get(key, 0) + nbytes
+    yield counter(
+        "client_state_sent_bytes",
+        "IP bytes a client sent to destinations, by whether a person was using it; unknown: the idle rules are blind.",
+        ("client", "state"),
+        sent,
+    )
+    shown = counters.standings[:MAX_STANDINGS]
+    yield gauge(
+        "client_foreground_state",
+        "What a source says of a client: 1 for that state.",
+        ("client", "source", "state"),
+        {(client, said.source, state): int(state == said.state) for client, said in shown for state in STATES},
+    )
+    yield gauge(
+        "client_foreground_timestamp_seconds",
+        "When it last reported something.",
+        ("client", "source"),
+        {(client, said.source): said.observed_at / SECOND for client, said in shown},
+    )
+    yield counter("foreground_reports", "Reports of phone states.", ("source", "outcome"), by_label(counters.reports))
+    yield counter(
+        "foreground_source_events",
+        "What became of a source's requests, polls and connections.",
+        ("source", "kind"),
+        by_label(counters.source_events),
+    )
+    yield counter(
+        "foreground_inferred",
+        "States inferred from traffic, by the state that another source knew: the measured precision of the guess.",
+        ("inferred", "known"),
+        by_label(counters.inferred),
+    )

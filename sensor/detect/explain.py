@@ -1,0 +1,88 @@
+"""Alerts in a person's words: who, whose, how much, how long, and the phone states around it."""
+
+from collections.abc import Sequence
+
+from sensor.base.addresses import address_text
+from sensor.base.countries import country_name
+from sensor.base.text import printable
+from sensor.base.times import SECOND, rfc3339
+from sensor.model.activity import Contact
+from sensor.model.alert import AlertClient, AlertDestination
+from sensor.model.foreground import Change, Foreground
+
+MAX_SUMMARY = 1_000
+"""Characters of a summary."""
+
+MAX_TIMELINE = 12
+"""Changes of state that an alert carries; the latest."""
+
+BEFORE = 3_600 * SECOND
+"""ns of the timeline before the alert's start."""
+
+
+def who(client: AlertClient) -> str:
+    """`Redmi Note (Xiaomi)`, else `Xiaomi 60:38:e0:c5:35:a0`, else the MAC, else an address."""
+    plain = client.mac or next(iter(client.addresses), client.id)
+    if client.name:
+        return f"{client.name} ({client.vendor})" if client.vendor else client.name
+    return f"{client.vendor} {plain}" if client.vendor else plain
+
+
+def whose(destination: AlertDestination) -> str:
+    """`China Unicom Beijing in China (api.account.xiaomi.com, 42.62.48.10)`."""
+    place = destination.place
+    owner = place.owner or ("" if place.asn is None else f"AS{place.asn}") or "an unknown owner"
+    where = f" in {country_name(place.country)}" if place.country else ""
+    which = f"{destination.name}, {destination.address}" if destination.name else destination.address
+    return f"{owner}{where} ({which})"
+
+
+def far_end(contact: Contact) -> AlertDestination:
+    """The contact's far end as alerts show it."""
+    best = contact.names[0] if contact.names else None
+    return AlertDestination(
+        address=address_text(contact.address),
+        name=None if best is None else best.name,
+        name_source=None if best is None else best.source,
+        place=contact.place,
+    )
+
+
+def sentence(text: str) -> str:
+    """Safe to show, and not endless."""
+    return printable(text, limit=MAX_SUMMARY)
+
+
+def span(nanoseconds: int) -> str:
+    """`40 s`, `11 min`, `3 h 20 min`, `2 days`."""
+    seconds = round(nanoseconds / SECOND)
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{round(hours / 24)} days"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def idle(foreground: Foreground) -> str:
+    """`while its screen was off`."""
+    if foreground.source == "schedule":
+        return "at a time when nobody uses it"
+    return f"while {foreground.because or 'nobody used it'}"
+
+
+def timeline(changes: Sequence[Change]) -> list[str]:
+    """One line per change: when, what, whose word."""
+    return [_line(change) for change in changes[-MAX_TIMELINE:]]
+
+
+def _line(change: Change) -> str:
+    known = change.foreground
+    why = "" if known.because is None else f", {known.because}"
+    app = "" if known.app is None else f" ({known.app})"
+    against = f", contradicted by {', '.join(known.contradicted_by)}" if known.contradicted_by else ""
+    told = "" if known.source is None else f", told by {known.source}{why}"
+    return printable(f"{rfc3339(change.time)[:19]}Z {known.state}{app}{told}{against}", limit=300)

@@ -1,0 +1,205 @@
+"""Phone states of all clients: what sources reported, what is known now, and the timeline of it.
+
+Reports come in order of receipt. What is known is settled when somebody asks or reports, so that nothing has to run
+while nothing happens.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from sensor.base.bounded import BoundedDict
+from sensor.foreground.fusion import Rules, Verdict, fuse
+from sensor.foreground.standing import Standing, fold
+from sensor.model.foreground import BACKGROUND, FOREGROUND, NOTHING_KNOWN, UNKNOWN, Change, Foreground, Moment, Report
+
+MAX_CLIENTS = 1_000
+"""Clients whose state is kept; the one longest unused goes."""
+
+MAX_SOURCES = 8
+"""Sources per client."""
+
+MAX_CHANGES = 512
+"""Entries of one client's timeline; the oldest go."""
+
+_CODES = {"unknown": UNKNOWN, "foreground": FOREGROUND, "background": BACKGROUND}
+
+Expected = Callable[[str, int], tuple[Standing | None, int | None]]
+"""(client, now) -> what a schedule expects, and when that changes (ns)."""
+
+
+class ForegroundBook:
+    """Implements `model.foreground.ForegroundStates`."""
+
+    def __init__(self, rules: Rules, expected: Sequence[Expected] = ()) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(source, taken | repeated | refused) -> reports."""
+        self.lost: Counter[str] = Counter()
+        """Source -> reports that its sequence numbers say are missing."""
+        self._rules = rules
+        self._expected = tuple(expected)
+        self._clients: BoundedDict[str, _Client] = BoundedDict(MAX_CLIENTS)
+
+    def report(self, report: Report) -> bool:
+        """Takes a report in; False where it told nothing new."""
+        client = self._client(report.client)
+        standing = client.standings.get(report.source)
+        if standing is None:
+            if len(client.standings) >= MAX_SOURCES:
+                self.outcomes[report.source, "refused"] += 1
+                return False
+            standing = Standing(report.source)
+        self._settle(report.client, client, report.received_at)
+        told = fold(standing, report)
+        self.lost[report.source] += told.lost - standing.lost
+        taken = told is not standing
+        self.outcomes[report.source, "taken" if taken else "repeated"] += 1
+        if taken:
+            client.standings[report.source] = told
+            client.note(report)
+            client.verdict = None
+            self._settle(report.client, client, report.received_at)
+        return taken
+
+    def withdraw(self, client: str, source: str, now: int) -> None:
+        """The source takes back what it said (a person's word ends early; a connection broke)."""
+        known = self._clients.peek(client)
+        if known is not None and known.standings.pop(source, None) is not None:
+            known.verdict = None
+            self._settle(client, known, now)
+
+    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
+        """The client joined the network; after an absence nothing that its sources said before holds."""
+        known = self._clients.get(client)
+        if known is None and not self._expected:
+            return
+        known = known or self._client(client)
+        known.moments["joined"] = now
+        if after_absence:
+            self._forget_reports(client, known, now)
+
+    def interrupted(self, now: int) -> None:
+        """The sensor itself was away (suspended, or its clock stepped): reports may have been lost meanwhile."""
+        for client, known in self._clients.items():
+            known.changes.clear()
+            known.times.clear()
+            known.moments.clear()
+            self._forget_reports(client, known, now)
+
+    def at(self, client: str, time: int) -> Foreground:
+        known = self._clients.peek(client)
+        if known is None and not self._expected:
+            return NOTHING_KNOWN
+        known = known or self._client(client)
+        if not known.times or time >= known.times[-1]:
+            return self._settle(client, known, time)
+        at = bisect_right(known.times, time)
+        return known.changes[at - 1].foreground if at else NOTHING_KNOWN
+
+    def codes(self, clients: Iterable[str], time: int) -> list[int]:
+        """The state numbers of several clients at `time`."""
+        if not len(self._clients) and not self._expected:
+            return [UNKNOWN for _ in clients]
+        return [_CODES[self.at(client, time).state] for client in clients]
+
+    def between(self, client: str, start: int, end: int) -> list[Change]:
+        known = self._clients.peek(client)
+        if known is None:
+            return []
+        first = max(0, bisect_right(known.times, start) - 1)
+        return known.changes[first : bisect_right(known.times, end)]
+
+    def moments(self, client: str) -> dict[Moment, int]:
+        known = self._clients.peek(client)
+        return {} if known is None else dict(known.moments)
+
+    def reported(self, client: str) -> bool:
+        known = self._clients.peek(client)
+        return known is not None and bool(known.standings)
+
+    def standings(self) -> Iterable[tuple[str, Standing]]:
+        """(client, what one source says) for all; to be shown."""
+        for client, known in self._clients.items():
+            for standing in known.standings.values():
+                yield client, standing
+
+    def clients(self) -> list[str]:
+        """All clients of which something is known."""
+        return list(self._clients)
+
+    def forget(self, client: str) -> None:
+        """Nothing is kept of the client."""
+        self._clients.pop(client)
+
+    def _client(self, client: str) -> "_Client":
+        known = self._clients.get(client)
+        if known is None:
+            known = _Client()
+            self._clients.put(client, known)
+        return known
+
+    def _forget_reports(self, client: str, known: "_Client", now: int) -> None:
+        known.standings = {
+            source: standing for source, standing in known.standings.items() if standing.until is not None
+        }
+        known.verdict = None
+        self._settle(client, known, now)
+
+    def _settle(self, client: str, known: "_Client", now: int) -> Foreground:
+        """Brings the timeline up to `now`; a change that was due in between is entered at its own time."""
+        while True:
+            if known.verdict is None:
+                known.verdict = self._weigh(client, known, now)
+                known.enter(now, known.verdict.foreground)
+            due = known.verdict.until
+            if due is None or due > now:
+                return known.verdict.foreground
+            known.verdict = self._weigh(client, known, due)
+            known.enter(due, known.verdict.foreground)
+
+    def _weigh(self, client: str, known: "_Client", now: int) -> Verdict:
+        standings, edges = list(known.standings.values()), []
+        for expected in self._expected:
+            standing, edge = expected(client, now)
+            if standing is not None:
+                standings.append(standing)
+            if edge is not None:
+                edges.append(edge)
+        verdict = fuse(standings, now, self._rules)
+        if edges:
+            verdict = Verdict(verdict.foreground, min(edges if verdict.until is None else [*edges, verdict.until]))
+        return verdict
+
+
+class _Client:
+    """What is kept of one client."""
+
+    __slots__ = ("changes", "moments", "standings", "times", "verdict")
+
+    def __init__(self) -> None:
+        self.standings: dict[str, Standing] = {}
+        self.changes: list[Change] = []
+        self.times: list[int] = []
+        """Those of `changes`, ascending."""
+        self.moments: dict[Moment, int] = {}
+        self.verdict: Verdict | None = None
+
+    def enter(self, time: int, foreground: Foreground) -> None:
+        """One more entry, where something changed but the age of the report."""
+        if self.changes:
+            last = self.changes[-1]
+            time = max(time, last.time)
+            same = (last.foreground.state, last.foreground.source, last.foreground.app, last.foreground.contradicted_by)
+            if same == (foreground.state, foreground.source, foreground.app, foreground.contradicted_by):
+                return
+        elif foreground.source is None:
+            return
+        self.changes.append(Change(time, foreground))
+        self.times.append(time)
+        if len(self.changes) > MAX_CHANGES:
+            del self.changes[0], self.times[0]
+
+    def note(self, report: Report) -> None:
+        if report.event in ("locked", "charging"):
+            moment: Moment = "locked" if report.event == "locked" else "charging"
+            self.moments[moment] = max(report.observed_at, self.moments.get(moment, 0))

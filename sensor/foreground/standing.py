@@ -1,0 +1,205 @@
+"""What one source says of one client: its reports folded, one by one.
+
+1. Screen, lock and app are told apart, each with the time of its last report: what is older than what is known of
+   the same thing does not override it, so reports may come in any order.
+2. screen_on and unlocked say that somebody is there; what app was closed before is then no news any more.
+   app_opened says screen on and unlocked. A lock holds until unlocked or app_opened: a notification lights the
+   screen of a locked phone, too.
+3. app_closed of an app that is not in front says nothing.
+4. Lost reports show as a gap in the sequence, or as MISSED heartbeats that did not come: what was known is then in
+   doubt until the next transition, or until a report proves by its sequence number that none was lost, or says that
+   it is current: a source that is asked anew tells again what it told before, with its old time.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from sensor.base.times import SECOND
+from sensor.model.foreground import Report, State
+
+MISSED = 3
+"""Heartbeats or polls that may stay out; at the end of the last one's time the source is not believed any more."""
+
+POLLED = frozenset({"adb"})
+"""Sources whose every report is a poll."""
+
+POLL = 10 * SECOND
+"""ns between polls, until two of them have shown it."""
+
+MAX_GAPS = 8
+"""Gaps between heartbeats from which the interval is learned: their median."""
+
+RESTARTED = 1
+"""A sequence number up to this says that the source counts anew."""
+
+
+class Known(NamedTuple):
+    """One thing that was reported, and when (ns)."""
+
+    value: bool | None = None
+    time: int = -1
+
+
+_NEVER = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that one source is known to have said."""
+
+    source: str
+    screen: Known = _NEVER
+    locked: Known = _NEVER
+    app_open: Known = _NEVER
+    app: str | None = None
+    state: State = "unknown"
+    before: State = "unknown"
+    """The state before this one."""
+    observed_at: int = -1
+    """The last transition, or the last poll."""
+    since: int = -1
+    """When `state` began."""
+    last_sign: int = -1
+    """Receipt of the last report of any kind."""
+    beat: int = -1
+    """Receipt of the last heartbeat or poll."""
+    gaps: tuple[int, ...] = ()
+    """ns between heartbeats or polls, the latest last."""
+    promised: int | None = None
+    """ns between reports, as the source promises."""
+    sequence: int | None = None
+    lost: int = 0
+    """Reports that the sequence numbers say are missing."""
+    doubted: bool = False
+    until: int | None = None
+
+    @property
+    def polled(self) -> bool:
+        """Every report of the source is a poll."""
+        return self.source in POLLED
+
+    @property
+    def because(self) -> str | None:
+        """What was seen, in words that complete "while ..."."""
+        if self.until is not None:
+            return "nobody was to touch it"
+        if self.screen.value is False:
+            return "its screen was off"
+        if self.locked.value:
+            return "it was locked"
+        if self.app_open.value is False:
+            return "no app was open"
+        return "somebody used it" if self.state == "foreground" else None
+
+    @property
+    def interval(self) -> int | None:
+        """ns between signs of life; None for a source that gives none."""
+        if self.promised is not None:
+            return self.promised
+        if self.gaps:
+            return sorted(self.gaps)[len(self.gaps) // 2]
+        return POLL if self.polled else None
+
+    @property
+    def silent_at(self) -> int | None:
+        """When its silence makes it unbelievable, ns; None: it promises no signs of life."""
+        interval = self.interval
+        return None if interval is None or self.last_sign < 0 else self.last_sign + MISSED * interval
+
+
+def fold(standing: Standing, report: Report) -> Standing:
+    """The standing after one more report; a repeated or outdated one changes nothing but the sign of life."""
+    fresh = _counted(standing, report)
+    if fresh is None:
+        return standing
+    silent_at = standing.silent_at
+    lapsed = standing.doubted or (silent_at is not None and report.received_at >= silent_at)
+    told = _beaten(fresh, report, overdue=lapsed)
+    if report.event in ("heartbeat", "charging"):
+        return told
+    changed = _transition(told, report)
+    if changed is None:
+        return told
+    state = _state(changed)
+    moved = state != standing.state or lapsed
+    return replace(
+        changed,
+        state=state,
+        before=("unknown" if lapsed else standing.state) if moved else standing.before,
+        since=report.observed_at if moved else standing.since,
+        observed_at=max(changed.observed_at, report.observed_at),
+        doubted=False,
+        until=report.until,
+    )
+
+
+def _counted(standing: Standing, report: Report) -> Standing | None:
+    """With its sequence number noted; None: a report that was told before, or one that others have overtaken."""
+    last, number = standing.sequence, report.sequence
+    if number is None:
+        return standing
+    if (last is not None and RESTARTED < number <= last) or number == last:
+        return None
+    if last is None or number <= RESTARTED:
+        return replace(standing, sequence=number)
+    missing = number - last - 1
+    return replace(standing, sequence=number, lost=standing.lost + missing, doubted=missing > 0)
+
+
+def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
+    """With the sign of life noted; `overdue`: it comes after the source was silent for too long."""
+    now = report.received_at
+    proven = report.current or (report.sequence is not None and not standing.doubted)
+    overdue &= not (standing.polled or proven)
+    gaps, beat = standing.gaps, standing.beat
+    if standing.polled or report.event == "heartbeat":
+        if beat >= 0 and now > beat:
+            gaps = (*gaps, now - beat)[-MAX_GAPS:]
+        beat = max(beat, now)
+    return replace(
+        standing,
+        last_sign=max(standing.last_sign, now),
+        beat=beat,
+        gaps=gaps,
+        promised=report.interval or standing.promised,
+        doubted=(standing.doubted and not report.current) or overdue,
+        observed_at=max(standing.observed_at, report.observed_at) if standing.polled else standing.observed_at,
+    )
+
+
+def _transition(standing: Standing, report: Report) -> Standing | None:
+    """With what the report says of screen, lock and app; None where newer reports said all that already."""
+    at = report.observed_at
+    screen, locked, app_open, app = standing.screen, standing.locked, standing.app_open, standing.app
+    yes, no, open_question = Known(True, at), Known(False, at), Known(None, at)
+    match report.event:
+        case "screen_off":
+            screen = _newer(screen, no)
+        case "locked":
+            locked = _newer(locked, yes)
+        case "screen_on" | "unlocked":
+            screen = _newer(screen, yes)
+            if report.event == "unlocked":
+                locked = _newer(locked, no)
+            if app_open.value is False:
+                app_open = _newer(app_open, open_question)
+        case "app_opened":
+            screen, locked = _newer(screen, yes), _newer(locked, no)
+            if at >= app_open.time:
+                app_open, app = yes, report.app
+        case "app_closed":
+            if at >= app_open.time and (app is None or report.app is None or report.app == app):
+                app_open, app = no, None
+    changed = replace(standing, screen=screen, locked=locked, app_open=app_open, app=app)
+    told = (changed.screen, changed.locked, changed.app_open) != (standing.screen, standing.locked, standing.app_open)
+    return changed if told else None
+
+
+def _newer(known: Known, told: Known) -> Known:
+    return told if told.time >= known.time else known
+
+
+def _state(standing: Standing) -> State:
+    if standing.screen.value is False or standing.locked.value or standing.app_open.value is False:
+        return "background"
+    return "foreground" if standing.screen.value or standing.app_open.value else "unknown"
