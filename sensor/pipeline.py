@@ -144,7 +144,7 @@ class Pipeline:
         self._on_alert = on_alert
         self._states = states or NobodyReports()
         self.before_second: Callable[[int], None] = lambda _: None
-        """Called with the end (ns) of each second before it is judged."""
+        """Called with the end (ns) of each second before it is judged, and with the start of one after a silence."""
         self.lookers: list[Callable[[Activity, dict[int, str]], None]] = []
         """Shown what each second moved, and the ids of its clients, before it is judged."""
         self._second: int | None = None
@@ -207,6 +207,8 @@ class Pipeline:
             self._close()
             if not self._second <= second <= self._second + LEAP // SECOND:
                 self._step(second * SECOND)
+            # What was reported in a silence was known before the packets that end it.
+            self.before_second(second * SECOND)
             self._tick(second * SECOND)
         self._second = second
         self._tunnels.refill()

@@ -34,7 +34,8 @@ def replay(
     """
     house = House(config, on_alert, local)
     if foreground is not None:
-        house.pipeline.before_second = Reporter(read_reports(foreground, config.client_names), house.report).advance
+        called = {name: mac for mac, name in config.client_names.items()}
+        house.pipeline.before_second = Reporter(read_reports(foreground, called), house.report).advance
     house.open()
     try:
         files = CaptureFiles(paths)

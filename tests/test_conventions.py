@@ -16,7 +16,7 @@ SOURCES = sorted((ROOT / "sensor").rglob("*.py"))
 WITHOUT_TEST = {"sensor/__main__.py"}
 """Two lines that hand over to the command line."""
 
-NOT_MIRRORED = ("system", "hostile", "bench", "fuzz")
+NOT_MIRRORED = ("system", "hostile", "bench", "fuzz", "scenarios")
 """Folders of tests that belong to the whole house."""
 
 

@@ -466,3 +466,13 @@ def test_a_clock_that_steps_back_and_on_again_within_one_batch(size: int) -> Non
     frames = [(60 * SECOND, tcp(HOME, FAR)), (40 * SECOND, tcp(HOME, FAR)), (40 * SECOND + 1, tcp(HOME, FAR))]
     frames += [(60 * SECOND + 5, tcp(HOME, FAR))]
     assert outcome(frames, [size]) == outcome(frames, [4096])
+
+
+def test_what_was_reported_in_a_silence_is_heard_before_the_packets_that_end_it() -> None:
+    heard: list[float] = []
+    made = pipeline()
+    made.before_second = lambda time: heard.append((time - START) / SECOND)
+    for each in batches([(0, udp(HOME, FAR)), (900 * SECOND, udp(HOME, FAR)), (901 * SECOND, udp(HOME, FAR))]):
+        made.feed(each)
+    made.finish()
+    assert heard == [1, 900, 901, 901, 902]

@@ -85,6 +85,20 @@ def size_text(count: int) -> str:
     return f"{count} B" if name == "B" else f"{value:.1f} {name}"
 
 
+def span(nanoseconds: int) -> str:
+    """`40 s`, `11 min`, `3 h 20 min`, `2 days`."""
+    seconds = round(nanoseconds / NS_PER_SECOND)
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{round(hours / 24)} days"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 def _span(text: str) -> int | None:
     total, at, rest = 0, 0, text.strip().lower()
     while (part := _SPAN.match(rest, at)) is not None:

@@ -17,7 +17,7 @@ MAX_ACTIVE = 1_000
 """Alerts that one detector may hold open; what would be one more is suppressed, and counted."""
 
 
-class NobodyReports:
+class NobodyReports(ForegroundStates):
     """The phone states of a sensor without sources."""
 
     def at(self, client: str, time: int) -> Foreground:

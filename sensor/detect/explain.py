@@ -53,20 +53,6 @@ def sentence(text: str) -> str:
     return printable(text, limit=MAX_SUMMARY)
 
 
-def span(nanoseconds: int) -> str:
-    """`40 s`, `11 min`, `3 h 20 min`, `2 days`."""
-    seconds = round(nanoseconds / SECOND)
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{round(hours / 24)} days"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
 def idle(foreground: Foreground) -> str:
     """`while its screen was off`."""
     if foreground.source == "schedule":

@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from sensor.base.bounded import BoundedDict
 from sensor.foreground.fusion import Rules, Verdict, fuse
 from sensor.foreground.standing import Standing, fold
-from sensor.model.foreground import BACKGROUND, FOREGROUND, NOTHING_KNOWN, UNKNOWN, Change, Foreground, Moment, Report
+from sensor.model.foreground import (
+    BACKGROUND,
+    FOREGROUND,
+    NOTHING_KNOWN,
+    UNKNOWN,
+    Change,
+    Event,
+    Foreground,
+    ForegroundStates,
+    Moment,
+    Report,
+)
 
 MAX_CLIENTS = 1_000
 """Clients whose state is kept; the one longest unused goes."""
@@ -24,12 +35,14 @@ MAX_CHANGES = 512
 
 _CODES = {"unknown": UNKNOWN, "foreground": FOREGROUND, "background": BACKGROUND}
 
+_MOMENTS: dict[Event, Moment] = {"locked": "locked", "charging": "charging"}
+
 Expected = Callable[[str, int], tuple[Standing | None, int | None]]
 """(client, now) -> what a schedule expects, and when that changes (ns)."""
 
 
-class ForegroundBook:
-    """Implements `model.foreground.ForegroundStates`."""
+class ForegroundBook(ForegroundStates):
+    """Keeps what is known of at most MAX_CLIENTS clients."""
 
     def __init__(self, rules: Rules, expected: Sequence[Expected] = ()) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -52,7 +65,8 @@ class ForegroundBook:
         self._settle(report.client, client, report.received_at)
         told = fold(standing, report)
         self.lost[report.source] += told.lost - standing.lost
-        taken = told is not standing
+        # A charger that was connected shows in no standing.
+        taken = told is not standing and (told != standing or client.is_later(report))
         self.outcomes[report.source, "taken" if taken else "repeated"] += 1
         if taken:
             client.standings[report.source] = told
@@ -64,16 +78,18 @@ class ForegroundBook:
     def withdraw(self, client: str, source: str, now: int) -> None:
         """The source takes back what it said (a person's word ends early; a connection broke)."""
         known = self._clients.peek(client)
-        if known is not None and known.standings.pop(source, None) is not None:
+        if known is not None and source in known.standings:
+            self._settle(client, known, now)
+            del known.standings[source]
             known.verdict = None
             self._settle(client, known, now)
 
     def joined(self, client: str, now: int, *, after_absence: bool) -> None:
         """The client joined the network; after an absence nothing that its sources said before holds."""
-        known = self._clients.get(client)
-        if known is None and not self._expected:
+        known = self._known(client, now)
+        if known is None:
             return
-        known = known or self._client(client)
+        self._settle(client, known, now)
         known.moments["joined"] = now
         if after_absence:
             self._forget_reports(client, known, now)
@@ -87,10 +103,9 @@ class ForegroundBook:
             self._forget_reports(client, known, now)
 
     def at(self, client: str, time: int) -> Foreground:
-        known = self._clients.peek(client)
-        if known is None and not self._expected:
+        known = self._known(client, time)
+        if known is None:
             return NOTHING_KNOWN
-        known = known or self._client(client)
         if not known.times or time >= known.times[-1]:
             return self._settle(client, known, time)
         at = bisect_right(known.times, time)
@@ -131,6 +146,13 @@ class ForegroundBook:
         """Nothing is kept of the client."""
         self._clients.pop(client)
 
+    def _known(self, client: str, now: int) -> "_Client | None":
+        """None where neither a report nor a schedule says anything: others than clients in use take no room."""
+        known = self._clients.peek(client)
+        if known is None and any(expected(client, now) != (None, None) for expected in self._expected):
+            return self._client(client)
+        return known
+
     def _client(self, client: str) -> "_Client":
         known = self._clients.get(client)
         if known is None:
@@ -163,7 +185,7 @@ class ForegroundBook:
             standing, edge = expected(client, now)
             if standing is not None:
                 standings.append(standing)
-            if edge is not None:
+            if edge is not None and edge > now:
                 edges.append(edge)
         verdict = fuse(standings, now, self._rules)
         if edges:
@@ -199,7 +221,11 @@ class _Client:
         if len(self.changes) > MAX_CHANGES:
             del self.changes[0], self.times[0]
 
+    def is_later(self, report: Report) -> bool:
+        """Whether it tells of a moment later than the last of its kind."""
+        moment = _MOMENTS.get(report.event)
+        return moment is not None and report.observed_at > self.moments.get(moment, -1)
+
     def note(self, report: Report) -> None:
-        if report.event in ("locked", "charging"):
-            moment: Moment = "locked" if report.event == "locked" else "charging"
-            self.moments[moment] = max(report.observed_at, self.moments.get(moment, 0))
+        if self.is_later(report):
+            self.moments[_MOMENTS[report.event]] = report.observed_at

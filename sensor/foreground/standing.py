@@ -6,9 +6,13 @@
    app_opened says screen on and unlocked. A lock holds until unlocked or app_opened: a notification lights the
    screen of a locked phone, too.
 3. app_closed of an app that is not in front says nothing.
-4. Lost reports show as a gap in the sequence, or as MISSED heartbeats that did not come: what was known is then in
-   doubt until the next transition, or until a report proves by its sequence number that none was lost, or says that
-   it is current: a source that is asked anew tells again what it told before, with its old time.
+4. Lost reports show as a gap in the sequence, or as MISSED heartbeats that did not come and that no sequence number
+   proves to have been the only reports: all that was known is then in doubt until a report says that it is current (a
+   source that is asked anew tells again what it told before, with its old time), or until the next transition, which
+   counts for what it says itself and brings nothing of the rest back. app_closed of one app does not end the doubt:
+   another app may be in front by now.
+5. A number that came before is a repetition, unless its report is newer than all others: then the source counts anew.
+   Only the first number says so for certain; any other just raises doubt.
 """
 
 from dataclasses import dataclass, replace
@@ -59,6 +63,8 @@ class Standing:
     """The last transition, or the last poll."""
     since: int = -1
     """When `state` began."""
+    latest: int = -1
+    """When the latest of its reports of any kind was made."""
     last_sign: int = -1
     """Receipt of the last report of any kind."""
     beat: int = -1
@@ -109,18 +115,21 @@ class Standing:
 
 def fold(standing: Standing, report: Report) -> Standing:
     """The standing after one more report; a repeated or outdated one changes nothing but the sign of life."""
-    fresh = _counted(standing, report)
-    if fresh is None:
+    behind = _is_behind(standing, report)
+    if behind and report.observed_at <= standing.latest:
         return standing
     silent_at = standing.silent_at
-    lapsed = standing.doubted or (silent_at is not None and report.received_at >= silent_at)
-    told = _beaten(fresh, report, overdue=lapsed)
-    if report.event in ("heartbeat", "charging"):
+    silent = silent_at is not None and report.received_at >= silent_at
+    told = _beaten(_counted(standing, report), report, overdue=silent and not _is_next(standing, report))
+    if report.event in ("heartbeat", "charging") or (behind and report.sequence not in (0, RESTARTED)):
         return told
-    changed = _transition(told, report)
+    if told.doubted and report.event == "app_closed" and report.app is not None:
+        return told
+    changed = _transition(_without_values(told) if told.doubted else told, report)
     if changed is None:
         return told
     state = _state(changed)
+    lapsed = silent or standing.doubted or told.doubted
     moved = state != standing.state or lapsed
     return replace(
         changed,
@@ -133,24 +142,31 @@ def fold(standing: Standing, report: Report) -> Standing:
     )
 
 
-def _counted(standing: Standing, report: Report) -> Standing | None:
-    """With its sequence number noted; None: a report that was told before, or one that others have overtaken."""
+def _is_behind(standing: Standing, report: Report) -> bool:
+    """Whether its sequence number came before, or was overtaken."""
+    return report.sequence is not None and standing.sequence is not None and report.sequence <= standing.sequence
+
+
+def _is_next(standing: Standing, report: Report) -> bool:
+    """Whether its sequence number proves that no report between it and the one before was lost."""
+    return report.sequence is not None and standing.sequence is not None and report.sequence == standing.sequence + 1
+
+
+def _counted(standing: Standing, report: Report) -> Standing:
+    """With its sequence number noted, and doubt where that leaves room for lost reports."""
     last, number = standing.sequence, report.sequence
-    if number is None:
-        return standing
-    if (last is not None and RESTARTED < number <= last) or number == last:
-        return None
-    if last is None or number <= RESTARTED:
-        return replace(standing, sequence=number)
+    if number is None or last is None:
+        return standing if number is None else replace(standing, sequence=number)
+    if number <= last:
+        return replace(standing, sequence=number, doubted=standing.doubted or number > RESTARTED)
     missing = number - last - 1
-    return replace(standing, sequence=number, lost=standing.lost + missing, doubted=missing > 0)
+    return replace(standing, sequence=number, lost=standing.lost + missing, doubted=standing.doubted or missing > 0)
 
 
 def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
     """With the sign of life noted; `overdue`: it comes after the source was silent for too long."""
     now = report.received_at
-    proven = report.current or (report.sequence is not None and not standing.doubted)
-    overdue &= not (standing.polled or proven)
+    overdue &= not (standing.polled or report.current)
     gaps, beat = standing.gaps, standing.beat
     if standing.polled or report.event == "heartbeat":
         if beat >= 0 and now > beat:
@@ -158,6 +174,7 @@ def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
         beat = max(beat, now)
     return replace(
         standing,
+        latest=max(standing.latest, report.observed_at),
         last_sign=max(standing.last_sign, now),
         beat=beat,
         gaps=gaps,
@@ -189,10 +206,23 @@ def _transition(standing: Standing, report: Report) -> Standing | None:
                 app_open, app = yes, report.app
         case "app_closed":
             if at >= app_open.time and (app is None or report.app is None or report.app == app):
-                app_open, app = no, None
+                app_open, app = no if at >= _woken(standing) else open_question, None
     changed = replace(standing, screen=screen, locked=locked, app_open=app_open, app=app)
     told = (changed.screen, changed.locked, changed.app_open) != (standing.screen, standing.locked, standing.app_open)
     return changed if told else None
+
+
+def _without_values(standing: Standing) -> Standing:
+    """What was known is none any more; the times stay, so that what was said up to then still does not count."""
+    known = (standing.screen, standing.locked, standing.app_open)
+    screen, locked, app_open = (Known(None, each.time + 1) for each in known)
+    return replace(standing, screen=screen, locked=locked, app_open=app_open, app=None)
+
+
+def _woken(standing: Standing) -> int:
+    """When somebody was last known to be there, ns."""
+    on = standing.screen.time if standing.screen.value else -1
+    return max(on, standing.locked.time) if standing.locked.value is False else on
 
 
 def _newer(known: Known, told: Known) -> Known:

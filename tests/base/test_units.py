@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.base.units import Count, Duration, Size, size_text
+from sensor.base.units import Count, Duration, Size, size_text, span
 
 SECOND = 1_000_000_000
 
@@ -94,3 +94,19 @@ def test_counts_are_positive_and_no_more_than_memory_holds() -> None:
 )
 def test_sizes_in_sentences(count: int, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (660, "11 min"),
+        (3_600, "1 h"),
+        (12_000, "3 h 20 min"),
+        (172_800, "2 days"),
+    ],
+)
+def test_spans_as_people_say_them(seconds: int, said: str) -> None:
+    assert span(seconds * 1_000_000_000) == said

@@ -43,13 +43,15 @@ token_file = "{token}"
         yield sensor
 
 
-def push(lab: Lab, client: Namespace, body: dict[str, Any], path: str = "/api/v1/foreground") -> int:
+def push(
+    lab: Lab, client: Namespace, body: dict[str, Any], path: str = "/api/v1/foreground", *, token: str = TOKEN
+) -> int:
     """One POST from the client to the box's LAN address."""
     connection = http.client.HTTPConnection(GATEWAY, PORT, timeout=10)
     with closing(connection):
         with client.entered():
             connection.connect()
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         connection.request("POST", path, json.dumps(body), headers)
         return connection.getresponse().status
 

@@ -164,15 +164,24 @@ def connect(client: Namespace, address: str, port: int = TCP_PORT, timeout: floa
     return opened
 
 
+def tls_connect(client: Namespace, address: str, server_name: str) -> ssl.SSLSocket:
+    """A TLS connection from a client, its handshake done."""
+    return _with_tls(connect(client, address, TLS_PORT), server_name)
+
+
+def _with_tls(opened: socket.socket, server_name: str) -> ssl.SSLSocket:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(opened, server_hostname=server_name)
+
+
 def transfer(client: Namespace, address: str, *, up: int = 0, down: int = 0, server_name: str | None = None) -> None:
     """Upload and then download over one connection; over TLS when a server name is given."""
     opened = connect(client, address, TCP_PORT if server_name is None else TLS_PORT)
     with contextlib.ExitStack() as stack:
         stack.enter_context(opened)
         if server_name is not None:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            opened = stack.enter_context(context.wrap_socket(opened, server_hostname=server_name))
+            opened = stack.enter_context(_with_tls(opened, server_name))
         if up:
             opened.sendall(b"UP %d\n" % up)
             send_zeros(opened, up)

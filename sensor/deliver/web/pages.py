@@ -11,9 +11,9 @@ from aiohttp import web
 
 from sensor.base.text import printable
 from sensor.base.times import rfc3339
-from sensor.base.units import size_text
+from sensor.base.units import size_text, span
 from sensor.deliver.shapes import captured_ratio
-from sensor.deliver.snapshots import Counters, Snapshots
+from sensor.deliver.snapshots import ClientForeground, Counters, Snapshots
 from sensor.deliver.sums import beside_rows
 from sensor.deliver.web.api import client_id
 from sensor.deliver.web.security import problem
@@ -136,13 +136,17 @@ def _clients(clients: Sequence[Client], snapshots: Snapshots, limit: int | None)
         return ["<h2>Clients</h2><p>None seen yet.</p>"]
     busiest = sorted(clients, key=lambda client: (-_moved(client), client.id))
     each = limit or min(MAX_ROWS_EACH, max(MIN_ROWS, MAX_ROWS // len(busiest)))
-    parts = [_client(client, snapshots.destinations(client.id), each) for client in busiest[:MAX_CLIENTS]]
+    states = {known.client: known for known in snapshots.phone_states(None)}
+    parts = [
+        _client(client, states.get(client.id), snapshots.destinations(client.id), each)
+        for client in busiest[:MAX_CLIENTS]
+    ]
     if len(busiest) > MAX_CLIENTS:
         parts.append(f"<p>and {len(busiest) - MAX_CLIENTS:,} more clients</p>")
     return parts
 
 
-def _client(client: Client, destinations: Sequence[Destination], limit: int) -> str:
+def _client(client: Client, known: ClientForeground | None, destinations: Sequence[Destination], limit: int) -> str:
     about = ", ".join(part for part in (client.vendor, *client.addresses[:4]) if part)
     line = (
         f"sent {size_text(client.totals.sent_bytes)} ({_rate(client.rates.sent_1m)}), "
@@ -153,12 +157,25 @@ def _client(client: Client, destinations: Sequence[Destination], limit: int) -> 
         f'<h2><a href="/?client={quote(client.id, safe="", errors="replace")}">{_text(title)}</a></h2>',
         f"<p>{_text(about)}</p>" if about else "",
         f"<p>{_text(line)}</p>",
+        f"<p>{_text(_use(known))}</p>" if known is not None else "",
     ]
     if destinations:
         parts.append(_table("destinations", HEADS, (_cells(row) for row in destinations[:limit])))
     if len(destinations) > limit:
         parts.append(f"<p>and {len(destinations) - limit:,} more destinations</p>")
     return "\n".join(part for part in parts if part)
+
+
+def _use(known: ClientForeground) -> str:
+    """`in background: its screen was off (push, 12 min ago)`."""
+    state = known.foreground
+    if state.source is None:
+        heard = "what was reported is too old" if known.sources else "nobody reports it"
+        return f"use unknown: {heard}, so the rules about idle clients are blind"
+    age = state.age(known.at) or 0
+    why = f" ({state.app})" if state.app else f": {state.because}" if state.because else ""
+    against = f", contradicted by {', '.join(state.contradicted_by)}" if state.contradicted_by else ""
+    return f"in {state.state}{why}, says {state.source} {span(age)} ago{against}"
 
 
 NUMBERS = frozenset({"sent", "received", "sending"})

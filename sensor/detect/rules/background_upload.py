@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sensor.base.times import SECOND
-from sensor.base.units import Duration, Size, size_text
+from sensor.base.units import Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage, Facts
 from sensor.detect.groups import FETCHED
@@ -99,7 +99,7 @@ class BackgroundUpload(IdleDetector):
         self._uploads.clear()
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = explain.span((case.active_at if over else case.last_seen) - case.started_at)
+        took = span((case.active_at if over else case.last_seen) - case.started_at)
         amount = size_text(case.sent_bytes)
         how = f"sent {amount}" if over else f"has sent {amount} so far"
         return f"{about} {how} to {far} in {took} {explain.idle(case.known)}."
@@ -115,7 +115,7 @@ class BackgroundUpload(IdleDetector):
         }
         case.measured |= {"seconds": round(took / SECOND, 1), "window_bytes": uploaded}
         case.silent_if = silent_if(
-            f"for above {explain.span(took)}", f"min_bytes above {size_text(uploaded)}", label=second.label
+            f"for above {span(took)}", f"min_bytes above {size_text(uploaded)}", label=second.label
         )
         return case
 

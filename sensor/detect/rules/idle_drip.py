@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sensor.base.times import SECOND
-from sensor.base.units import Count, Duration, Size, size_text
+from sensor.base.units import Count, Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage, Facts
 from sensor.detect.groups import Movement
@@ -143,7 +143,7 @@ class IdleDrip(IdleDetector):
         self._drips.clear()
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = explain.span(case.last_seen - case.started_at)
+        took = span(case.last_seen - case.started_at)
         times = case.measured["contacts"]
         so_far = "" if over else " so far"
         amount = f"{size_text(case.sent_bytes)}{so_far} in {took}"

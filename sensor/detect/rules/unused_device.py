@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sensor.base.times import SECOND
-from sensor.base.units import Duration, Size, size_text
+from sensor.base.units import Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage, Facts
 from sensor.detect.idle import Followed, IdleCase, IdleDetector, key_of, silent_if, window_case
@@ -91,7 +91,7 @@ class UnusedDevice(IdleDetector):
         self._sums.clear()
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
-        took = explain.span(case.last_seen - case.started_at)
+        took = span(case.last_seen - case.started_at)
         so_far = "" if over else " so far"
         return f"{about} sent {size_text(case.sent_bytes)}{so_far} to {far} in {took} {explain.idle(case.known)}."
 

@@ -119,3 +119,6 @@ class _Client:
         if destinations >= settings.used_destinations and received >= settings.used_bytes and active * 3 >= LOOK:
             return "foreground"
         return "background" if now - max(self.busy_at, self.first) >= QUIET else "unknown"
+
+
+PLUGIN = Inferred
