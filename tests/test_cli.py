@@ -52,6 +52,7 @@ def collector() -> Iterator[None]:
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
+    gc.enable()
 
 
 @pytest.fixture

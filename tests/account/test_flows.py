@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable, firsts
+from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable
 from sensor.model.packets import Packets
 
 SYN, ACK = 0x02, 0x10
@@ -112,6 +112,19 @@ def test_disowned_flows_are_classified_again() -> None:
     assert table.service[rows].tolist() == [UNKNOWN, 4]
 
 
+def test_flows_in_doubt_are_classified_again_and_held_no_more() -> None:
+    table = FlowTable()
+    rows = add(table, packets([1, 2, 3]))
+    table.service[rows] = [3, 4, 5]
+    assert table.unclassified(rows).tolist() == []
+    table.held[rows[1]] = True
+    table.doubt([int(rows[1])])
+    assert (table.service[rows].tolist(), table.held.any()) == ([3, UNKNOWN, 5], False)
+    assert table.unclassified(rows).tolist() == [1]
+    table.doubt([])
+    assert table.unclassified(add(table, packets([1, 4, 2, 4]))).tolist() == [1, 2]
+
+
 def test_a_flood_of_flows_makes_the_quiet_ones_expire() -> None:
     table = FlowTable(most=2 * SPAN)
     for begin in range(0, 10 * SPAN, SPAN):
@@ -184,7 +197,7 @@ def test_spans_are_parts_of_a_batch() -> None:
 
 
 def test_firsts() -> None:
-    assert firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
+    assert FlowTable(16).firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
 
 
 @settings(deadline=None, max_examples=50)
