@@ -154,9 +154,9 @@ def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports
     if found.message.any():
         found.message &= found.payload_length > 0
         found.tunnels = int(np.count_nonzero(found.message))
-    dns = (ports & _DNS != 0) & (udp | (network.protocol[rows] == TCP))
-    found.message[rows[dns & (found.payload_length[rows] > 0)]] = True
-    found.message[rows[(ports & _DHCP != 0) & udp]] = True
+    says = (ports & _DNS != 0) & (udp | (network.protocol[rows] == TCP))
+    says |= (ports & _DHCP != 0) & udp
+    found.message[rows[says & (found.payload_length[rows] > 0)]] = True
 
 
 def _mark_hellos(

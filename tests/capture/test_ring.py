@@ -193,8 +193,9 @@ def test_super_frames_carry_their_segment_size(world: Any) -> None:
     assert max(row["length"] for row in rows) > 10_000
     assert {row["gso"] for row in rows if row["length"] > 1514} == {1448}
     assert all(row["gso"] == 0 for row in rows if row["length"] <= 1514)
-    payload = sum(row["length"] - 34 - (row["frame"][46] >> 4) * 4 for row in rows)
-    assert payload == sent
+    # What is sent twice on a busy machine counts once here.
+    payload = {row["frame"][38:42]: row["length"] - 34 - (row["frame"][46] >> 4) * 4 for row in rows}
+    assert sum(payload.values()) == sent
 
 
 def test_bridged_frames_take_promiscuous_mode(world: Any) -> None:

@@ -58,7 +58,15 @@ def decode(frame: bytes, wire: int) -> Row | str:
         source_mac, destination_mac, network.source, network.destination, network.protocol, *ports, vlan, 0
     )  # fmt: skip
     payload = at + network.header + header if payload_length else 0
-    return Row(key, network.length, flags, sequence, payload, payload_length, message and payload_length > 0)
+    return Row(
+        key,
+        network.length,
+        flags,
+        sequence,
+        payload,
+        payload_length,
+        message and (payload_length > 0 or network.protocol == 58),
+    )
 
 
 def ethernet(frame: bytes) -> tuple[int, int, bytes, bytes, int] | str:
@@ -137,10 +145,10 @@ def transport(packet: bytes, network: Network) -> tuple[tuple[int, int], int, in
         return ports, 0, 0, 0, size, True
     if protocol == 17:
         length = max(size - 8, 0)
-        message = ports[0] == 53 or not TUNNEL_PORTS.isdisjoint(ports)
+        message = ports[0] == 53 or ports[1] == 67 or not TUNNEL_PORTS.isdisjoint(ports)
         return ports, 0, 0, 8, length, message
     if protocol != 6:
-        return ports, 0, 0, 0, 0, False
+        return ports, 0, 0, 0, 0, protocol == 58 and known[:1] == b"\x85" and size > 0
     flags = known[13] if len(known) >= 14 else 0
     sequence = unpack_from(">I", known, 4)[0] if flags else 0
     if len(known) < 13:
