@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -151,6 +152,7 @@ class App:
                     Part(f"foreground.{source.name}", run=partial(keep_running, source))
                     for source in self.house.sources
                 ),
+                Part("refresh", run=self._refresh),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
                 Part("capture", run=self._capture, stop=self._end_capture),
@@ -166,6 +168,18 @@ class App:
         became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
+
+    async def _refresh(self) -> None:
+        """Asks sources about clients while something builds up, so that a rule judges by a fresh state."""
+        asked: dict[str, asyncio.Task[None]] = {}
+        sources = [each for each in self.house.sources if type(each).refresh is not Source.refresh]
+        async with asyncio.TaskGroup() as group:
+            while True:
+                asked = {client: task for client, task in asked.items() if not task.done()}
+                for client in self.house.engine.take_suspects() if sources else ():
+                    if client not in asked:
+                        asked[client] = group.create_task(_refresh_all(sources, client))
+                await asyncio.sleep(IDLE)
 
     async def _remember(self) -> None:
         values = self._learned.read()
@@ -230,6 +244,10 @@ class App:
             self.house.pipeline.feed(batch)
         self.house.pipeline.finish()
         self.capture.close()
+
+
+async def _refresh_all(sources: Sequence[Source], client: str) -> None:
+    await asyncio.gather(*(source.refresh(client) for source in sources))
 
 
 def run_daemon(config: Config) -> None:

@@ -10,7 +10,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.model.packets import SYN, TCP, Packets
+from sensor.model.packets import SYN, UDP, Packets
 
 QUIC_ACK = 128
 """Bytes: QUIC packets that carry only ACK frames are 30 to 60 (RFC 9000 section 13.2), a request fills more."""
@@ -86,29 +86,49 @@ class Uploads:
             self._based[found] = True
         again = np.flatnonzero(opening & (start != self._base[flows]))
         if len(again):
-            slow = np.isin(flows, flows[again])
-            for row in np.flatnonzero(slow).tolist():
-                self._add_one(int(flows[row]), int(start[row]), int(length[row]), opening=bool(opening[row]))
-            flows, start, length = flows[~slow], start[~slow], length[~slow]
+            rows = np.flatnonzero(np.isin(flows, flows[again]))
+            rows = rows[np.argsort(flows[rows], kind="stable")]
+            self._add_reused(flows[rows], start[rows], length[rows], opening[rows])
+            rest = np.ones(len(flows), np.bool_)
+            rest[rows] = False
+            flows, start, length = flows[rest], start[rest], length[rest]
         ahead = (start + length.astype(np.uint32) - self._base[flows]).view(np.int32)
         np.maximum.at(self._ahead, flows, ahead.astype(np.int64))
         np.add.at(self._carried, flows, length)
 
-    def _add_one(self, flow: int, start: int, length: int, *, opening: bool) -> None:
-        """For flows whose ports are used for a new connection: in order, one by one."""
-        if opening and start != int(self._base[flow]):
-            self._certain[flow] += min(int(self._carried[flow]), max(int(self._ahead[flow]), 0))
-            self._base[flow], self._ahead[flow], self._carried[flow] = start, 0, 0
-        ahead = (start + length - int(self._base[flow]) + (1 << 31)) % (1 << 32) - (1 << 31)
-        self._ahead[flow] = max(int(self._ahead[flow]), ahead)
-        self._carried[flow] += length
+    def _add_reused(self, flows: Rows, start: NDArray[np.uint32], length: Rows, opening: NDArray[np.bool_]) -> None:
+        """For flows whose ports are used for a new connection: packets by flow, then in order, cut into connections.
+
+        In columns too: whoever floods one pair of ports with SYNs must not cost more than others.
+        """
+        rows = np.arange(len(flows))
+        first = np.ones(len(flows), np.bool_)
+        first[1:] = flows[1:] != flows[:-1]
+        begin = np.maximum.accumulate(np.where(first, rows, 0))
+        syn = np.maximum.accumulate(np.where(opening, rows, -1))
+        base = np.where(syn >= begin, start[syn], self._base[flows])
+        before = np.where(first, self._base[flows], np.roll(base, 1))
+        # A SYN with the number of the SYN before it is a repetition, any other begins a connection.
+        fresh = opening & (start != before)
+        cut = np.flatnonzero(first | fresh)
+        last = np.append(first[cut][1:], True)
+        flow, goes_on = flows[cut], ~fresh[cut]
+        ahead = np.maximum.reduceat((start + length.astype(np.uint32) - base).view(np.int32).astype(np.int64), cut)
+        carried = np.add.reduceat(length, cut)
+        ended = flow[first[cut] & fresh[cut]]
+        self._certain[ended] += np.minimum(self._carried[ended], self._ahead[ended])
+        ahead = np.maximum(ahead, np.where(goes_on, self._ahead[flow], 0))
+        carried += np.where(goes_on, self._carried[flow], 0)
+        np.add.at(self._certain, flow[~last], np.minimum(carried, ahead)[~last])
+        self._base[flow[last]] = base[cut[last]]
+        self._ahead[flow[last]], self._carried[flow[last]] = ahead[last], carried[last]
 
     def _add_other(self, flows: Rows, packets: Packets, at: Rows) -> None:
         protocol = packets.words[3, at] & np.uint64(0xFF)
         length, segments = packets.payload_length[at], packets.segments[at]
         amount = np.where(length > 0, length, np.maximum(packets.length[at] - HEADERS * segments, 0))
         to_quic = packets.words[1, at] >> np.uint64(48) == _QUIC
-        amount[(protocol != TCP) & to_quic & (length < QUIC_ACK * segments)] = 0
+        amount[(protocol == UDP) & to_quic & (amount < QUIC_ACK * segments)] = 0
         for icmp in _ICMP:
             amount[protocol == icmp] = 0
         np.add.at(self._certain, flows, amount)

@@ -75,6 +75,8 @@ class Detector:
         """`settings` is of type `settings_type`."""
         self.suppressed = 0
         """Times that an alert was not made because MAX_ACTIVE were open."""
+        self.suspects: set[str] = set()
+        """Ids of clients about which it may soon alert: a fresh look at whether a person uses them would help now."""
         self.allowed = 0
         """Times that an alert was not made because someone said that it is fine."""
 

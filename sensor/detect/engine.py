@@ -88,6 +88,14 @@ class Engine:
         """The alerts that resolve or fire because time has passed."""
         return self._asked(self._tick, lambda one: one.tick(now))
 
+    def take_suspects(self) -> set[str]:
+        """Clients about which a detector may soon alert; each is told once."""
+        found: set[str] = set()
+        for detector in self._detectors:
+            found |= detector.suspects
+            detector.suspects.clear()
+        return found
+
     def stepped(self, now: int) -> list[Alert]:
         """The alerts that end because packet time stepped."""
         return self._asked(self._stepped, lambda one: one.stepped(now))

@@ -7,7 +7,7 @@ from sensor.detect.groups import Movement
 STEPS = 48
 """Parts of a window; what leaves it leaves in such steps."""
 
-_CONTACTS, _SENT, _RECEIVED, _UPLOADED, _NET_SENT = range(5)
+_CONTACTS, _SENT, _RECEIVED, _UPLOADED, _NET_SENT, _SECONDS = range(6)
 
 
 class Window:
@@ -18,19 +18,20 @@ class Window:
     def __init__(self) -> None:
         self._rows: deque[tuple[int, int, list[int]]] = deque()
         """(step, first seen, sums of the step), the latest last; STEPS at most."""
-        self._sums = [0] * 5
+        self._sums = [0] * 6
 
     def add(self, until: int, length: int, movement: Movement, *, contacts: int = 0) -> None:
         """Counts what moved in the second that ends at `until` ns, and lets go of what is older than `length` ns."""
         step = until * STEPS // length
         if not self._rows or self._rows[-1][0] < step:
-            self._rows.append((step, movement.first_seen, [0] * 5))
+            self._rows.append((step, movement.first_seen, [0] * 6))
         for sums in (self._rows[-1][2], self._sums):
             sums[_CONTACTS] += contacts
             sums[_SENT] += movement.sent_bytes
             sums[_RECEIVED] += movement.received_bytes
             sums[_UPLOADED] += movement.uploaded
             sums[_NET_SENT] += movement.net_sent
+            sums[_SECONDS] += 1
         while self._rows[0][0] <= step - STEPS:
             for column, amount in enumerate(self._rows.popleft()[2]):
                 self._sums[column] -= amount
@@ -47,6 +48,11 @@ class Window:
     def contacts(self) -> int:
         """How many."""
         return self._sums[_CONTACTS]
+
+    @property
+    def seconds(self) -> int:
+        """In how many it moved anything."""
+        return self._sums[_SECONDS]
 
     @property
     def sent(self) -> int:

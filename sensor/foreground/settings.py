@@ -52,7 +52,8 @@ class ForegroundSettings:
     def from_settings(cls, values: Mapping[str, object], path: str) -> "ForegroundSettings":
         """ConfigError as `settings.build`."""
         problems: list[str] = []
-        tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+        known = SOURCES.names()
+        tables = {key: value for key, value in values.items() if isinstance(value, dict) or key in known}
         plain = {key: value for key, value in values.items() if key not in tables}
         keys = collect(problems, lambda: build(ForegroundKeys, plain, path))
         chosen = [source for name in tables if (source := _source(name, tables[name], path, problems))]
@@ -61,7 +62,10 @@ class ForegroundSettings:
         return cls(keys, tuple(source for source in chosen if source.settings.enabled))
 
 
-def _source(name: str, table: Mapping[str, object], path: str, problems: list[str]) -> ChosenSource | None:
+def _source(name: str, table: object, path: str, problems: list[str]) -> ChosenSource | None:
+    if not isinstance(table, dict):
+        problems.append(f"{path}.{name}: expected a table, [{path}.{name}]")
+        return None
     try:
         plugin = SOURCES.find(name)
     except ConfigError as error:

@@ -3,7 +3,8 @@
 1. Only upload counts (payload sent for the first time, by contacts that were not fetching), only while the state is
    background, and only what was sent by then: an upload that began in front counts from when it is behind.
 2. It fires once the upload has gone on for `for` without a pause longer than `pause`, and has moved `min_bytes` within
-   the last `window`. It is over `resolve_after` after the last upload, or when time stepped.
+   the last `window`; with longer pauses, once it has sent for PIECES times as long and as much in all within `window`:
+   pauses alone must not hide it. It is over `resolve_after` after the last upload, or when time stepped.
 3. What stands under [[allow]], and within its `max_bytes` per window, is counted as allowed instead.
 4. What a schedule says alone is left to the rule `unused_device`.
 """
@@ -18,10 +19,13 @@ from sensor.detect.base import Coverage
 from sensor.detect.followed import Share
 from sensor.detect.groups import FETCHED
 from sensor.detect.idle import IdleCase, IdleDetector, case_of, key_of, silent_if
-from sensor.detect.owners import OwnerSecond
+from sensor.detect.owners import Label, OwnerSecond
 from sensor.detect.window import Window
 from sensor.model.alert import Alert, Severity
 from sensor.model.foreground import BACKGROUND, Foreground
+
+PIECES = 5
+"""Times `for` and `min_bytes` that an upload in pieces may reach within the window."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,22 @@ class BackgroundUpload(IdleDetector):
         share = self._note(second, known, until, coverage)
         due = self.due(key)
         if share not in due:
-            if self._enough([share]):
+            if self._enough([share]) or self._enough_in_pieces([share]):
                 self.excuse(share)
         elif not self.follow(key, movement, known, coverage, movement.uploaded):
             running = [each for each in due if movement.last_seen - each.last <= self.settings.pause]
+            if 2 * _took(running) >= self.settings.for_:
+                self.suspects.add(label.client)
             if self._enough(running):
-                yield from self.open(key, self._case(second, running, known, coverage))
+                pieces, took = [each.run for each in running], _took(running)
+            elif self._enough_in_pieces(due):
+                running, pieces = due, [each.window for each in due]
+                took = sum(each.seconds for each in pieces) * SECOND
+            else:
+                return
+            before = min(each.before for each in running)
+            case = case_of(self, label, pieces, movement, known, coverage, before)
+            yield from self.open(key, self._explained(case, label, took))
 
     def _note(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Share:
         movement, settings = second.movement, self.settings
@@ -88,16 +102,20 @@ class BackgroundUpload(IdleDetector):
         uploaded = sum(share.run.uploaded for share in running)
         return _took(running) >= self.settings.for_ and uploaded >= self.settings.min_bytes
 
+    def _enough_in_pieces(self, shares: Sequence[Share]) -> bool:
+        seconds = sum(share.window.seconds for share in shares)
+        uploaded = sum(share.window.uploaded for share in shares)
+        return seconds * SECOND >= PIECES * self.settings.for_ and uploaded >= PIECES * self.settings.min_bytes
+
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         took = span((case.active_at if over else case.last_seen) - case.started_at)
         amount = size_text(case.counted)
         how = f"sent {amount}" if over else f"has sent {amount} so far"
         return f"{about} {how} to {far} in {took} {explain.idle(case.known)}."
 
-    def _case(self, second: OwnerSecond, running: Sequence[Share], known: Foreground, coverage: Coverage) -> IdleCase:
-        took, settings = _took(running), self.settings
-        before = min(share.before for share in running)
-        case = case_of(self, second.label, [share.run for share in running], second.movement, known, coverage, before)
+    def _explained(self, case: IdleCase, label: Label, took: int) -> IdleCase:
+        """`took`: ns for which it sent."""
+        settings = self.settings
         case.thresholds = {
             "for_seconds": settings.for_ / SECOND,
             "min_bytes": int(settings.min_bytes),
@@ -105,9 +123,7 @@ class BackgroundUpload(IdleDetector):
             "received_to_sent": FETCHED,
         }
         case.measured |= {"seconds": round(took / SECOND, 1), "window_bytes": case.counted}
-        case.silent_if = silent_if(
-            f"for above {span(took)}", f"min_bytes above {size_text(case.counted)}", label=second.label
-        )
+        case.silent_if = silent_if(f"for above {span(took)}", f"min_bytes above {size_text(case.counted)}", label=label)
         return case
 
 

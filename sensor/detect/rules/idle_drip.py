@@ -113,6 +113,8 @@ class IdleDrip(IdleDetector):
             return
         if self.follow(key, second.movement, known, coverage, second.movement.net_sent):
             return
+        if sum(each.window.contacts for each in due) + 1 >= self.settings.min_contacts:
+            self.suspects.add(second.label.client)
         for shares in ([each for each in due if each.label.watch is not None], due):
             why = self._why(shares, habit)
             if why is not None:
