@@ -64,6 +64,8 @@ def _replay(options: argparse.Namespace) -> int:
     from sensor.deliver.shapes import json_bytes
     from sensor.replay import replay
 
+    # Nothing that grows with the capture refers to itself, so the collector would find nothing however often it looks.
+    gc.disable()
     progress = Progress()
     settings = _for_replay(options.config)
     result = replay(settings, options.capture, local=options.local, foreground=options.foreground, progress=progress)

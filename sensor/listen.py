@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.account.flows import FlowTable, firsts
+from sensor.account.flows import FlowTable
 from sensor.decode.messages import MessageDecoder
 from sensor.decode.tunnel import is_tunnel
 from sensor.model.flow import FlowKey
@@ -54,7 +54,7 @@ def listen(
     """
     carries = packets.payload_length[span] > 0
     single, wanted = packets.message[span], table.wanted
-    first = _candidates(single, wanted, carries, flows)
+    first = _candidates(single, table, carries, flows)
     waiting = _looked_up(packets, first, span.start, flows, times)
     queue = first.tolist()
     looked_into: Counter[int] = Counter()
@@ -95,7 +95,7 @@ class _Candidate(NamedTuple):
     flags: int
 
     def payload(self, batch: FrameBatch) -> bytes:
-        return batch.frame(self.row)[self.begin : self.begin + self.length] if self.begin else b""
+        return batch.part(self.row, self.begin, self.length) if self.begin else b""
 
     def segment(self, batch: FrameBatch) -> Segment:
         key = self.key
@@ -115,15 +115,17 @@ class _Candidate(NamedTuple):
         )
 
 
-def _candidates(single: NDArray[np.bool_], wanted: NDArray[np.bool_], carries: NDArray[np.bool_], flows: Rows) -> Rows:
+def _candidates(single: NDArray[np.bool_], table: FlowTable, carries: NDArray[np.bool_], flows: Rows) -> Rows:
     """Packets that are worth a look by themselves, and the first payloads of each flow that is waited for."""
     chosen: list[Rows] = [np.flatnonzero(single)]
-    awaited = np.flatnonzero(wanted[flows] & carries & ~single)
+    awaited = np.flatnonzero(table.wanted[flows] & carries & ~single)
     for _ in range(AHEAD):
         if not len(awaited):
             break
-        chosen.append(firsts(flows, awaited))
-        awaited = np.setdiff1d(awaited, chosen[-1], assume_unique=True)
+        chosen.append(table.firsts(flows, awaited))
+        later = np.ones(len(awaited), np.bool_)
+        later[np.searchsorted(awaited, chosen[-1])] = False
+        awaited = awaited[later]
     return np.sort(np.concatenate(chosen)) if len(chosen) > 1 else chosen[0]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensor.account.classify import Classifier
-from sensor.account.flows import SPAN, UNKNOWN, FlowTable
+from sensor.account.flows import SPAN, FlowTable
 from sensor.account.ledger import UNSETTLED, Ledger, Limits
 from sensor.account.locality import Local
 from sensor.account.timeline import LEAP, Timeline
@@ -172,6 +172,8 @@ class Pipeline:
         second = now // SECOND
         if self._second is not None and second > self._second:
             self._close()
+            if second > self._second + LEAP // SECOND:
+                self._step(second * SECOND)
             self._second = second
             self._tick(second * SECOND)
 
@@ -190,7 +192,7 @@ class Pipeline:
 
     def _spans(self, seconds: NDArray[np.int64], frames: NDArray[np.int64]) -> Iterator[slice]:
         """Cuts where seconds end, and closes those; no span is longer than SPAN. `frames`: [n] how many came before."""
-        borders = np.flatnonzero(np.diff(seconds)) + 1
+        borders = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1
         start = 0
         for stop in (*(int(border) for border in borders), len(seconds)):
             if start < stop:
@@ -236,11 +238,11 @@ class Pipeline:
     def _classify(
         self, packets: Packets, new: NDArray[np.int64], flows: NDArray[np.int64], times: NDArray[np.int64]
     ) -> None:
-        for flow, owner in zip(flows.tolist(), self.classifier.classify(packets, new, times), strict=True):
-            self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
-            if not owner.lasting:
-                self._provisional.append(flow)
-                self.flows.held[flow] = True
+        services, sides, lasting = zip(*self.classifier.classify(packets, new, times), strict=True)
+        self.flows.service[flows], self.flows.side[flows] = services, sides
+        provisional = flows[~np.array(lasting)]
+        self._provisional += provisional.tolist()
+        self.flows.held[provisional] = True
         if len(self.ledger.opened) >= MAX_UNSETTLED:
             self._settle()
 
@@ -320,7 +322,8 @@ class Pipeline:
         self.before_second(until)
         activity = self.ledger.close(until)
         if len(activity.rows):
-            clients, at = np.unique(activity.clients, return_inverse=True)
+            clients = np.flatnonzero(np.bincount(activity.clients))
+            at = np.searchsorted(clients, activity.clients)
             identities = [self.ledger.identity(number) for number in clients.tolist()]
             for look in self.lookers:
                 look(activity, dict(zip(clients.tolist(), identities, strict=True)))
@@ -333,6 +336,8 @@ class Pipeline:
 
     def _reconsider(self) -> None:
         """Of the flows that there was no room for, those that moved most in this second get it after all."""
+        if not self._provisional:
+            return
         flows = np.unique(np.array(self._provisional, np.int64))
         flows = flows[self.flows.packets[flows] >= WORTH_A_LOOK]
         flows = flows[np.argsort(-self.flows.bytes[flows], kind="stable")[:MAX_RECONSIDERED]]
@@ -345,8 +350,7 @@ class Pipeline:
     def _post(self) -> None:
         """What flows moved goes to the ledger; those that it had no room for are asked about again."""
         self.ledger.post(self.flows.collect())
-        self.flows.service[self._provisional] = UNKNOWN
-        self.flows.held[self._provisional] = False
+        self.flows.doubt(self._provisional)
         self._provisional.clear()
 
     def _tick(self, now: int) -> None:

@@ -52,6 +52,7 @@ def collector() -> Iterator[None]:
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
+    gc.enable()
 
 
 @pytest.fixture
@@ -521,3 +522,30 @@ def test_idle_hands_everything_on(idlewire: Any, tmp_path: Path, monkeypatch: py
         {"client": "phone", "state": "background", "until": "2026-11-24T15:00:00+00:00"},
         {"client": "phone", "state": "none"},
     ]
+
+
+@pytest.mark.parametrize("command", ["replay", "backtest"])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'{"time": 1, "client": "tv", "event": "locked"}', "line 3: client: expected a MAC like 60:38:e0:c5:35:a0"),
+        (b'{"time": NaN}', "line 3: not JSON: NaN is no number"),
+        (b"[" * 3000, "line 3: not JSON: "),
+        (b"\xff", "line 3: not UTF-8 text"),
+        (b"x" * 10**7, "line 3: longer than 4096 bytes"),
+        (b'{"\x1b[2J": 1}', "line 3: not JSON: Invalid control character"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_bad_file_of_states_is_one_line_that_names_its_line(
+    idlewire: Any, capture: Path, tmp_path: Path, command: str, content: bytes | None, problem: str
+) -> None:
+    file, config = states(tmp_path / "states.jsonl", (0, "screen_off"), (1, "screen_on")), tmp_path / "empty.toml"
+    config.touch()
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes() + b"\n" + content)
+    ran = idlewire(command, "--json", "--config", config, "--foreground", file, capture)
+    assert ran.code == 1
+    assert ran.one_line().startswith(f"{file}: {problem}")

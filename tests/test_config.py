@@ -241,7 +241,19 @@ def test_a_detector_that_is_not_standard_is_on_once_its_table_is_there() -> None
         ),
         ('allow_lists = ["bultin"]', 'allow_lists: expected "builtin" or the full path of a file, got "bultin"'),
         ('allow_lists = "builtin"', "allow_lists: expected a list of"),
-        ("[foreground]\nmax_age = 1", "foreground: unknown key; known here: "),
+        ("[foreground]\nmax_age = 1", 'foreground.max_age: expected text like "90s", got 1'),
+        ('[foreground]\nmaxage = "1h"', "foreground.maxage: unknown key; did you mean 'foreground.max_age'?"),
+        ('[foreground]\ngrace = "-1s"', 'foreground.grace: expected a duration like "90s"'),
+        ("[foreground]\nadb = true", "foreground.adb: expected a table, [foreground.adb]"),
+        ("[foreground.pusk]", "foreground.pusk: no foreground source called 'pusk'; did you mean 'push'? known: adb, "),
+        (
+            '[foreground.manual]\ntoken = "a-secret-of-some-length"\nlisten = 5',
+            "foreground.manual.listen: unknown key",
+        ),
+        (
+            '[foreground.schedule]\n[[foreground.schedule.quiet]]\nclients = ["TV"]\nfrom = "23:00"\nto = "07:00"',
+            'foreground.schedule.quiet[0].clients: "TV" is no MAC and no name under [[client]]',
+        ),
     ],
 )
 def test_each_mistake_is_one_line_that_names_the_key(text: str, problem: str) -> None:
@@ -481,3 +493,18 @@ def _either_of_two(table: dict[str, Any]) -> None:
         table.pop(key, None)
     for phone in table.get("phone", []):
         phone.pop("token_file", None)
+
+
+def test_sources_may_name_their_clients() -> None:
+    made = from_text(f"""
+        [[client]]
+        mac = "{MAC}"
+        name = "TV"
+        [foreground.schedule]
+        [[foreground.schedule.quiet]]
+        clients = ["TV", "02-00-00-00-00-01"]
+        from = "23:00"
+        to = "07:00"
+    """)
+    [source] = made.foreground.sources
+    assert source.settings.quiet[0].clients == (MAC, "02:00:00:00:00:01")

@@ -1,6 +1,8 @@
 """Frames in, totals, names and alerts out."""
 
 from collections.abc import Sequence
+from random import Random
+from struct import pack
 from typing import Any
 
 import pytest
@@ -12,15 +14,19 @@ from sensor.account.flows import SPAN, FlowTable
 from sensor.account.ledger import MAX_NEW_CONTACTS, Limits
 from sensor.account.locality import Local
 from sensor.account.snapshot import clients
-from sensor.base.addresses import parse_address
+from sensor.base.addresses import address_text, parse_address
 from sensor.base.countries import Country
 from sensor.base.fields import Domain, Label
 from sensor.base.times import SECOND
 from sensor.detect.base import Detector
 from sensor.detect.engine import Engine
 from sensor.detect.watch import Watch
+from sensor.foreground.book import ForegroundBook
+from sensor.foreground.fusion import Rules
+from sensor.foreground.history import Reporter
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert
+from sensor.model.foreground import STATES, Event, Report
 from sensor.pipeline import Pipeline
 from tests.frames import (
     CUTS,
@@ -33,8 +39,10 @@ from tests.frames import (
     HOME_TOO,
     LONG,
     PHONE,
+    PUSH,
     ROUTER,
     START,
+    SYN,
     TABLET,
     Atlas,
     Timed,
@@ -44,7 +52,9 @@ from tests.frames import (
     batches,
     destinations,
     dns,
+    ethernet,
     hello,
+    ip,
     names,
     opening,
     pipeline,
@@ -476,3 +486,196 @@ def test_what_was_reported_in_a_silence_is_heard_before_the_packets_that_end_it(
         made.feed(each)
     made.finish()
     assert heard == [1, 900, 901, 901, 902]
+
+
+class Activities(Detector):
+    """Keeps what detectors see of each second."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, tuple[int, int, str]]] = []
+        self.contacts: dict[int, Contact] = {}
+
+    def second(self, activity: Activity, frames: int, dropped: int) -> Sequence[Alert]:
+        places = [address_text(self.contacts[row].address) for row in activity.rows.tolist()]
+        states = [STATES[number] for number in activity.states.tolist()]
+        rows = zip(activity.sent_bytes.tolist(), activity.uploaded.tolist(), states, strict=True)
+        self.seen.append(dict(zip(places, rows, strict=True)))
+        return ()
+
+    def learned(self, contact: Contact, now: int) -> None:
+        self.contacts[contact.row] = contact
+
+
+def watched(book: ForegroundBook | None = None, **settings: Any) -> tuple[Pipeline, Activities]:
+    """A pipeline whose seconds are kept; `book`: the phone states."""
+    live, seen = pipeline(**settings), Activities()
+    live.engine = Engine([seen])
+    if book is not None:
+        live._states = book
+    return live, seen
+
+
+def said(event: Event, second: int, client: str = PHONE_ID) -> Report:
+    at = START + second * SECOND
+    return Report(client, "push", event, None, at, at)
+
+
+def segments(start: int, *lengths: int, far: str = FAR, at: int = 0, port: int = 40_000) -> list[Timed]:
+    """TCP payload from the phone, one segment after another, a millisecond apart."""
+    found = []
+    for number, length in enumerate(lengths):
+        frame = tcp(HOME, far, bytes(length), sequence=start % 2**32, ports=(port, 443))
+        found.append((at + number * 1_000_000, frame))
+        start += length
+    return found
+
+
+def test_detectors_see_what_was_uploaded() -> None:
+    frames = [
+        *segments(2**32 - 100, 500, 500),
+        *segments(2**32 - 100, 500, at=SECOND // 2),
+        (SECOND - 1, udp(HOME, FAR_TOO, bytes(9))),
+    ]
+    live, seen = watched()
+    run(frames, into=live)
+    assert seen.seen == [{FAR: (1620, 1000, "unknown"), FAR_TOO: (37, 9, "unknown")}]
+
+
+def test_detectors_see_whether_somebody_used_the_client() -> None:
+    book = ForegroundBook(Rules(grace=2 * SECOND))
+    live, seen = watched(book)
+    reports = Reporter([said("screen_on", 1), said("screen_off", 3), said("screen_on", 9, TABLET_ID)], book.report)
+    live.before_second = reports.advance
+    frames = [(at * SECOND + 7, udp(HOME, FAR)) for at in range(8)]
+    frames += [(at * SECOND + 8, udp(HOME_TOO, FAR_TOO, macs=TABLETS)) for at in (6, 9)]
+    run(sorted(frames), into=live)
+    assert [each[FAR][2] for each in seen.seen if FAR in each] == [
+        "unknown", "foreground", "foreground", "foreground", "background", "background", "background", "background",
+    ]  # fmt: skip
+    assert [each[FAR_TOO][2] for each in seen.seen if FAR_TOO in each] == ["unknown", "foreground"]
+    assert live.usage.sent == {
+        (PHONE_ID, "unknown"): 28, (PHONE_ID, "foreground"): 84, (PHONE_ID, "background"): 112,
+        (TABLET_ID, "unknown"): 28, (TABLET_ID, "foreground"): 28,
+    }  # fmt: skip
+
+
+DISCOVER = ethernet(
+    "0.0.0.0", "255.255.255.255", ip("0.0.0.0", "255.255.255.255", 17, pack(">HHHH", 68, 67, 248, 0) + bytes(240))
+)
+SOLICIT = ethernet("fe80::9", "ff02::2", ip("fe80::9", "ff02::2", 58, bytes([133]) + bytes(7)))
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+@pytest.mark.parametrize("join", [DISCOVER, SOLICIT], ids=["DHCP", "router solicitation"])
+@pytest.mark.parametrize(("away", "state"), [(1799, "background"), (1800, "unknown")])
+def test_a_client_that_was_away_starts_as_unknown(join: bytes, away: int, state: str, size: int) -> None:
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, seen = watched(book)
+    end = away * SECOND
+    run([(0, udp(HOME, FAR)), (end, join), (end + 5, udp(HOME, FAR))], size, live)
+    assert [each[FAR][2] for each in seen.seen if FAR in each] == ["background", state]
+    assert book.moments(PHONE_ID) == {"joined": START + end}
+
+
+def test_who_is_long_silent_without_joining_was_not_away() -> None:
+    """A phone that sleeps through the night: nothing says that it left."""
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, seen = watched(book)
+    run([(0, udp(HOME, FAR)), (7 * 3600 * SECOND, udp(HOME, FAR))], into=live)
+    assert [each[FAR][2] for each in seen.seen if FAR in each] == ["background", "background"]
+
+
+DAYS = 86_400 * SECOND
+
+
+@pytest.mark.parametrize("step", [-14 * DAYS, -20 * SECOND, 21 * DAYS])
+@pytest.mark.parametrize("idle", [False, True], ids=["frames", "silence first"])
+def test_after_a_step_of_the_clock_states_are_unknown_and_detectors_are_told(step: int, idle: bool) -> None:
+    told: list[int] = []
+
+    class Steps(Detector):
+        def stepped(self, now: int) -> Sequence[Alert]:
+            told.append(now)
+            return ()
+
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, _ = watched(book)
+    live.engine = Engine([Steps(None, None)])  # type: ignore[arg-type]
+    run_until = [(at * SECOND, udp(HOME, FAR)) for at in range(3)]
+    for each in batches(run_until):
+        live.feed(each)
+    assert book.at(PHONE_ID, live.now).state == "background"
+    if idle:
+        live.advance(START + 2 * SECOND + step)
+    for each in batches([(at * SECOND + step, udp(HOME, FAR)) for at in (2, 3, 4)]):
+        live.feed(each)
+    assert told
+    assert live.now == START + 4 * SECOND + step
+    assert book.at(PHONE_ID, live.now).state == "unknown"
+    assert book.reported(PHONE_ID) is False
+
+
+@pytest.mark.parametrize("step", [-SECOND, SECOND, 3600 * SECOND])
+def test_small_steps_and_long_silence_interrupt_nothing(step: int) -> None:
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, seen = watched(book)
+    run([(0, udp(HOME, FAR)), (SECOND, udp(HOME, FAR)), (SECOND + step, udp(HOME, FAR))], into=live)
+    assert {each[FAR][2] for each in seen.seen} == {"background"}
+
+
+def test_one_frame_with_a_wrong_time_interrupts_nothing() -> None:
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, seen = watched(book)
+    times = [0, SECOND, -START, 2 * SECOND, 4_291_747_200 * SECOND - START, 3 * SECOND]
+    run([(at, udp(HOME, FAR)) for at in times], into=live)
+    assert {each[FAR][2] for each in seen.seen} == {"background"}
+    assert sum(each[FAR][0] for each in seen.seen) == len(times) * 28
+
+
+def traffic(random: Random) -> list[Timed]:
+    """Uploads with repeats, gaps, reordering and ports that are used anew; downloads; datagrams."""
+    frames: list[Timed] = []
+    for port in range(40_000, 40_005):
+        at = 0
+        while at < 3 * SECOND:
+            start = random.choice([7, 2**32 - 900, random.randrange(2**32)])
+            flags = SYN if random.random() < 0.8 else PUSH
+            frames.append(
+                (at, tcp(HOME, FAR, bytes(random.choice([0, 0, 40])), sequence=start, ports=(port, 443), flags=flags))
+            )
+            made = segments(start + 1, *random.choices([0, 1, 100, 1400], k=12), at=at, port=port)
+            made += random.choices(made, k=random.randrange(6))
+            random.shuffle(made)
+            frames += made
+            frames.append((at, tcp(FAR, HOME, bytes(1400), ports=(443, port), macs=BACK)))
+            frames.append((at + 9, udp(HOME, FAR, bytes(random.choice([30, 1200])), ports=(port, 443))))
+            at += random.randrange(SECOND)
+    return sorted(frames, key=lambda frame: frame[0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_uploads_do_not_depend_on_how_batches_are_cut(seed: int) -> None:
+    frames = traffic(Random(seed))
+    seconds = []
+    for size in (4096, 1, 3, 50):
+        live, seen = watched()
+        run(frames, size, live)
+        seconds.append(seen.seen)
+    assert seconds[1:] == seconds[:1] * 3
+    assert all(0 < uploaded <= sent for each in seconds[0] for sent, uploaded, _ in each.values())
+
+
+def test_uploads_of_a_client_with_as_many_contacts_as_it_may_have_are_counted() -> None:
+    """Bytes are then posted in the middle of the second, uploads at its end."""
+    frames = [*segments(0, 1000, 1000), (3 * 10**6, udp(HOME, FAR_TOO, bytes(5))), *segments(2000, 500, at=5 * 10**6)]
+    whole = []
+    for size in (1, 2, 4096):
+        live, seen = watched(limits=Limits(contacts_per_client=1))
+        run(frames, size, live)
+        whole.append(seen.seen)
+    assert whole == [[{FAR: (2620, 2500, "unknown")}]] * 3

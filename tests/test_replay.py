@@ -1,6 +1,7 @@
 """Capture files through the same pipeline as live frames."""
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,56 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     replay(parse({}), [str(path)], progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
+
+
+STATE = {"time": START / SECOND - 300, "client": PHONE_ID, "source": "push", "event": "screen_off"}
+
+
+def states(path: Path, *lines: dict[str, Any]) -> Path:
+    path.write_text("\n".join(json.dumps({**STATE, **line}) for line in lines))
+    return path
+
+
+def known(result: Result, client: str = PHONE_ID) -> dict[str, int]:
+    """State -> bytes that the client sent in it."""
+    return {state: sent for (identity, state), sent in result.state_sent.items() if identity == client}
+
+
+@pytest.mark.parametrize("client", [PHONE_ID, PHONE_ID.upper(), "Redmi Note"])
+def test_states_of_a_client_by_its_mac_or_its_name(tmp_path: Path, client: str) -> None:
+    capture = pcap(tmp_path / "a.pcap", [(at * SECOND, udp(HOME, FAR)) for at in range(6)])
+    named = parse({"client": [{"mac": PHONE_ID, "name": "Redmi Note"}]})
+    file = states(
+        tmp_path / "s", {"client": client}, {"client": client, "event": "screen_on", "time": START / SECOND + 3}
+    )
+    result = replay(named, [str(capture)], foreground=file, progress=silent)
+    assert known(result) == {"background": 3 * 28, "foreground": 3 * 28}
+
+
+def test_states_do_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [(at * SECOND // 3, udp(HOME, FAR)) for at in range(90)]
+    capture = pcap(tmp_path / "a.pcap", frames)
+    turns = [{"event": ("screen_on", "screen_off")[at % 2], "time": START / SECOND + 5 + at * 1.7} for at in range(20)]
+    found = []
+    for size in (1, 2, 7, 16_384):
+        monkeypatch.setattr(replay_module, "BATCH", size)
+        settings = parse({"foreground": {"grace": "1s"}})
+        result = replay(settings, [str(capture)], foreground=states(tmp_path / "s", *turns), progress=silent)
+        found.append((known(result), shown(result)))
+    assert found[1:] == found[:1] * 3
+    assert len(found[0][0]) == 3, "some of each"
+
+
+def test_states_after_the_capture_do_not_matter(tmp_path: Path) -> None:
+    capture = pcap(tmp_path / "a.pcap", [(0, udp(HOME, FAR))])
+    file = states(tmp_path / "s", {"time": START / SECOND + 5000})
+    result = replay(parse({}), [str(capture)], foreground=file, progress=silent)
+    assert known(result) == {"unknown": 28}
+
+
+@pytest.mark.parametrize("text", ["{", '{"time": 1}', "\udc80"])
+def test_a_bad_file_of_states_is_refused_before_anything_is_read(tmp_path: Path, text: str) -> None:
+    file = states(tmp_path / "s", {})
+    file.write_bytes(file.read_bytes() + b"\n\n" + text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match=r"s: line 3: "):
+        replay(parse({}), [str(tmp_path / "none.pcap")], foreground=file, progress=silent)

@@ -79,35 +79,40 @@ class Classifier:
 
     def _classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
         words = packets.words[:, new]
-        paths = _paths_of(packets, new)
-        flooded = self._flooded
-        unknown = [at for at, path in enumerate(paths) if path not in self._paths and path[:16] not in flooded]
-        keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True))
-        source_ports, destination_ports = _ports(words[0]), _ports(words[1])
+        paths = _paths_of(packets, words, new)
+        self._forget_evicted()
+        known, flooded, row = self._paths, self._flooded, self._ledger.services.row
+        unknown = [at for at, path in enumerate(paths) if path not in known and path[:16] not in flooded]
+        keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True)) if unknown else {}
+        ports = zip(_ports(words[1]), _ports(words[0]), strict=True)
         protocols = (words[3] & np.uint64(0xFF)).tolist()
-        services, found = self._ledger.services, list[Owner]()
-        for at, path in enumerate(paths):
-            if self._ledger.evictions != self._evictions:
-                self._evictions = self._ledger.evictions
-                self._paths.clear()
-                flooded.clear()
-            known, lasting = self._paths.get(path), True
-            if known is not None:
-                contact, sent = known
-            else:
-                bulk = flooded.get(path[:16])
-                if bulk is not None:
-                    self._ledger.stats.refused_contacts += 1
-                    found.append(bulk)
-                    continue
-                key = keys.get(at) or packets.key(int(new[at]))
-                refused = self._ledger.stats.refused_contacts
-                contact, sent, lasting = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
-                if self._ledger.stats.refused_contacts != refused and None not in key[:2]:
-                    flooded[path[:16]] = Owner(services.row(contact, 0, 0), sent, lasting=False)
-            port = destination_ports[at] if sent else source_ports[at]
-            found.append(Owner(services.row(contact, protocols[at], port), sent, lasting))
+        found: list[Owner] = []
+        for at, (path, protocol, (far_port, near_port)) in enumerate(zip(paths, protocols, ports, strict=True)):
+            seen = known.get(path)
+            if seen is not None:
+                contact, sent = seen
+                found.append(Owner(row(contact, protocol, far_port if sent else near_port), sent, lasting=True))
+                continue
+            bulk = flooded.get(path[:16])
+            if bulk is not None:
+                self._ledger.stats.refused_contacts += 1
+                found.append(bulk)
+                continue
+            key = keys.get(at) or packets.key(int(new[at]))
+            refused = self._ledger.stats.refused_contacts
+            contact, sent, lasting = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
+            if self._ledger.stats.refused_contacts != refused and None not in key[:2]:
+                flooded[path[:16]] = Owner(row(contact, 0, 0), sent, lasting=False)
+            found.append(Owner(row(contact, protocol, far_port if sent else near_port), sent, lasting))
+            self._forget_evicted()
         return found
+
+    def _forget_evicted(self) -> None:
+        """Rows that are gone must not be found again."""
+        if self._ledger.evictions != self._evictions:
+            self._evictions = self._ledger.evictions
+            self._paths.clear()
+            self._flooded.clear()
 
     def _find(self, path: bytes, key: FlowKey, flags: int, time: int) -> tuple[int, bool, bool]:
         ends = self._locality.ends(key, flags)
@@ -121,9 +126,8 @@ class Classifier:
         return contact, ends.sent, lasting
 
 
-def _paths_of(packets: Packets, indices: NDArray[np.int64]) -> list[bytes]:
+def _paths_of(packets: Packets, words: NDArray[np.uint64], indices: NDArray[np.int64]) -> list[bytes]:
     """Each packet's ends in _WIDTH bytes: both MACs (and whether there is one), then the addresses as in the words."""
-    words = packets.words[:, indices]
     columns = np.zeros((len(indices), _WIDTH // 8), np.uint64)
     columns[:, 0] = (words[0] & _MAC) | (words[3] >> np.uint64(24) & np.uint64(1)) << _MAC_BITS
     columns[:, 1] = (words[1] & _MAC) | (words[3] >> np.uint64(25) & np.uint64(1)) << _MAC_BITS

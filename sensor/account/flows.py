@@ -8,6 +8,7 @@
 """
 
 from dataclasses import dataclass
+from random import Random, SystemRandom
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ Rows = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _NEVER = np.iinfo(np.int64).max
-_INDEX_PER_FLOW = 3
+_INDEX_PER_FLOW = 12
 
 
 @dataclass(slots=True)
@@ -62,19 +63,20 @@ class FlowTable:
         self._mask = (1 << bits) - 1
         self._index = np.full(1 << bits, -1, np.int32)
         self._claim = np.zeros(1 << bits, np.int32)
-        random = np.random.default_rng(seed)
-        self._factors = random.integers(1 << 32, 1 << 63, 7, np.uint64) | np.uint64(1)
+        # numpy.random takes longer to import than all of this.
+        random = SystemRandom() if seed is None else Random(seed)  # noqa: S311  # tests seed it
+        self._factors = np.array([random.randrange(1 << 32, 1 << 63) | 1 for _ in range(7)], np.uint64)
         # One row more, never used: the index says -1 for "none", and that row equals no key.
-        self._words = np.zeros((most + 1, 4), np.uint64)
+        self._rows = rows = _lines(most + 1)
+        self._words = rows[:, :4]
         self._tail = np.zeros((most + 1, 3), np.uint64)
         self.service = np.full(most, UNKNOWN, np.int64)
         self.side = np.zeros(most, np.int8)
-        self.bytes = np.zeros(most, np.int64)
-        self.packets = np.zeros(most, np.int64)
+        self._classified = 0
+        """All flows in rows before this one have a service row."""
+        self.bytes, self.packets, self.first, self.last = rows[:most, 4:].view(np.int64).T
         self.held = np.zeros(most, np.bool_)
         """What the flow moves waits for the end of the second: until then it is open whose it is."""
-        self.first = np.full(most, _NEVER, np.int64)
-        self.last = np.zeros(most, np.int64)
         self.wanted = np.zeros(most, np.bool_)
         """Later payload of this flow may belong to a message."""
         self.started = np.zeros(most, np.bool_)
@@ -106,10 +108,17 @@ class FlowTable:
 
     def unclassified(self, flows: Rows) -> Rows:
         """Ascending indices into `flows`: the first packet of each flow that has no service row."""
-        unknown = np.flatnonzero(self.service[flows] == UNKNOWN)
-        if not len(unknown):
-            return unknown
-        return firsts(flows, unknown)
+        self._skip_classified()
+        unknown = np.flatnonzero(flows >= self._classified)
+        unknown = unknown[self.service[flows[unknown]] == UNKNOWN]
+        return self.firsts(flows, unknown) if len(unknown) else unknown
+
+    def firsts(self, flows: Rows, indices: Rows) -> Rows:
+        """Of ascending `indices` into `flows` (at most SPAN): the first for each different flow, ascending."""
+        chosen = flows[indices]
+        self._claim[chosen[::-1]] = indices[::-1]
+        first: Rows = indices[self._claim[chosen] == indices]
+        return first
 
     def collect(self, *, held: bool = True) -> Collected:
         """What classified flows moved since the last call; from now on it counts as collected.
@@ -144,6 +153,13 @@ class FlowTable:
     def forget_owners(self) -> None:
         """All flows must be classified again; collect first."""
         self.service[: self.count] = UNKNOWN
+        self._classified = 0
+
+    def doubt(self, flows: list[int]) -> None:
+        """These flows must be classified again, and are held no more; collect first."""
+        self.service[flows] = UNKNOWN
+        self.held[flows] = False
+        self._classified = min((self._classified, *flows))
 
     def disown(self, services: Rows) -> None:
         """Flows of these service rows must be classified again; collect first."""
@@ -152,6 +168,7 @@ class FlowTable:
         held = self.service[: self.count]
         inside = held.clip(0, len(gone) - 1)
         held[gone[inside] & (held == inside)] = UNKNOWN
+        self._classified = 0
 
     def expire(self) -> None:
         """Forgets the half of the flows that were quiet longest; collect first."""
@@ -163,6 +180,7 @@ class FlowTable:
             column[: len(kept)] = column[kept]
         self._uploads.keep(kept)
         self.count = len(kept)
+        self._classified = 0
         self._index[:] = -1
         self._reindex()
 
@@ -190,7 +208,7 @@ class FlowTable:
     def _locate(self, words: Words, six: Rows, tail: Words) -> Rows:
         places = self._hash(words, six, tail)
         flows = self._index[places].astype(np.int64)
-        own = self._words.take(flows, axis=0)
+        own = self._rows.take(flows, axis=0)
         hit = own[:, 0] == words[0]
         for word in (1, 2, 3):
             hit &= own[:, word] == words[word]
@@ -201,34 +219,35 @@ class FlowTable:
             same &= own[:, 2] == tail[2]
             hit[six] &= same
         if not hit.all():
-            miss = np.flatnonzero(~hit)
-            while len(miss):
-                miss = self._probe(words, six, tail, places, flows, miss)
+            self._search(words, six, tail, places, flows, np.flatnonzero(~hit))
         return flows
 
-    def _probe(self, words: Words, six: Rows, tail: Words, places: Rows, flows: Rows, miss: Rows) -> Rows:
-        """One step of linear probing for the packets `miss`; returns those that must go on."""
-        at = places[miss]
+    def _search(self, words: Words, six: Rows, tail: Words, places: Rows, flows: Rows, miss: Rows) -> None:
+        """Linear probing for the packets `miss`, whose first place is empty or another flow's; completes `flows`."""
         wanted = np.ascontiguousarray(words[:, miss].T)
         wanted_tail = np.zeros((len(miss), 3), np.uint64)
+        is_six = np.zeros(len(miss), np.bool_)
         if len(six):
             spot = np.minimum(np.searchsorted(six, miss), len(six) - 1)
-            is_six = np.flatnonzero(six[spot] == miss)
+            is_six = six[spot] == miss
             wanted_tail[is_six] = tail[:, spot[is_six]].T
-        found = self._index[at].astype(np.int64)
-        empty = np.flatnonzero(found < 0)
-        if len(empty):
-            # Of several packets that want one empty place, the first opens the flow.
-            self._claim[at[empty[::-1]]] = empty[::-1]
-            empty = empty[self._claim[at[empty]] == empty]
-            self._open(wanted[empty], wanted_tail[empty], at[empty])
-            found = self._index[at].astype(np.int64)
-        same = (self._words[found] == wanted).all(axis=1)
-        same &= (self._tail[found] == wanted_tail).all(axis=1)
-        flows[miss[same]] = found[same]
-        rest: Rows = miss[~same]
-        places[rest] = (places[rest] + 1) & self._mask
-        return rest
+        at = (places[miss] + (flows[miss] >= 0)) & self._mask
+        while len(miss):
+            found = self._index[at]
+            empty = np.flatnonzero(found < 0)
+            if len(empty):
+                # Of several packets that want one empty place, the first opens the flow.
+                self._claim[at[empty[::-1]]] = empty[::-1]
+                empty = empty[self._claim[at[empty]] == empty]
+                self._open(wanted[empty], wanted_tail[empty], at[empty])
+                found = self._index[at]
+            same = _equal_rows(self._words[found], wanted)
+            both = np.flatnonzero(same & is_six)
+            same[both] = (self._tail[found[both]] == wanted_tail[both]).all(axis=1)
+            flows[miss[same]] = found[same]
+            other = np.flatnonzero(~same)
+            miss, wanted, wanted_tail, is_six = miss[other], wanted[other], wanted_tail[other], is_six[other]
+            at = (at[other] + 1) & self._mask
 
     def _open(self, words: Words, tail: Words, places: Rows) -> None:
         new = slice(self.count, self.count + len(words))
@@ -247,7 +266,7 @@ class FlowTable:
         self._uploads.open(new)
 
     def _note_starts(self, flows: Rows, flags: NDArray[np.uint8], sequence: NDArray[np.uint32]) -> None:
-        opening = np.flatnonzero(flags & SYN)
+        opening = np.flatnonzero(flags & SYN != 0)
         if len(opening):
             at = flows[opening]
             self.start[at] = sequence[opening] + np.uint32(1)
@@ -269,7 +288,20 @@ class FlowTable:
             rows = rows[~won]
             places[rows] = (places[rows] + 1) & self._mask
 
+    def _skip_classified(self) -> None:
+        if self._classified < self.count and self.service[self._classified] != UNKNOWN:
+            unknown = self.service[self._classified : self.count] == UNKNOWN
+            self._classified = self._classified + int(unknown.argmax()) if unknown.any() else self.count
 
-def firsts(values: Rows, indices: Rows) -> Rows:
-    """Of ascending `indices` into `values`: the first for each different value, ascending."""
-    return indices[np.sort(np.unique(values[indices], return_index=True)[1])]
+
+def _lines(rows: int) -> Words:
+    """[rows, 8] zeros, each row one line of the processor's caches: what is asked of a flow lies together."""
+    room = np.zeros(rows * 8 + 7, np.uint64)
+    start = -room.__array_interface__["data"][0] % 64 // 8
+    return room[start : start + rows * 8].reshape(rows, 8)
+
+
+def _equal_rows(left: Words, right: Words) -> NDArray[np.bool_]:
+    """[n] whether the four words of each row are the same."""
+    equal: NDArray[np.bool_] = (left == right).view(np.uint32)[:, 0] == 0x01010101
+    return equal

@@ -139,7 +139,7 @@ class Ledger:
         back = Moved(moved.bytes - out.bytes, moved.packets - out.packets)
         contact = self.services.contact[service]
         client = self.contacts.client[contact]
-        self._note_returns(client, moved.first)
+        self._note_returns(client, moved)
         self.services.totals.add(service, out, back, moved.first, moved.last)
         self.contacts.totals.add(contact, out, back, moved.first, moved.last)
         self.contacts.second.add(contact, out, back, moved.first, moved.last)
@@ -149,7 +149,10 @@ class Ledger:
 
     def close(self, until: int) -> Activity:
         """Ends the second at `until` ns: what its contacts moved, by ascending row."""
-        touched = np.unique(np.concatenate(self._touched)) if self._touched else np.empty(0, np.int64)
+        moved_any = np.zeros(len(self.contacts.client), np.bool_)
+        for rows in self._touched:
+            moved_any[rows] = True
+        touched = np.flatnonzero(moved_any)
         self._touched.clear()
         second = self.contacts.second
         sent, received = second.sent_bytes[touched], second.received_bytes[touched]
@@ -211,18 +214,21 @@ class Ledger:
         silent = now - int(self.client_totals.last_seen[client.row]) >= AWAY
         return silent or 0 <= now - int(self._returned[client.row]) <= RETURNING
 
-    def _note_returns(self, clients: Rows, first: Rows) -> None:
+    def _note_returns(self, clients: Rows, moved: Collected) -> None:
         last = self.client_totals.last_seen[clients]
-        back = np.flatnonzero((first - last >= AWAY) & (last > 0))
+        # Flows whose packets were posted before come again for their uploads alone, without a first time.
+        back = np.flatnonzero((moved.first - last >= AWAY) & (last > 0) & (moved.packets > 0))
         if len(back):
-            np.maximum.at(self._returned, clients[back], first[back])
+            np.maximum.at(self._returned, clients[back], moved.first[back])
 
     def _meter_clients(self, touched: Rows, sent: Rows, received: Rows, until: int) -> None:
-        clients, at = np.unique(self.contacts.client[touched], return_inverse=True)
-        out, back = np.zeros(len(clients), np.int64), np.zeros(len(clients), np.int64)
-        np.add.at(out, at, sent)
-        np.add.at(back, at, received)
-        self.client_meter.add(clients, out, back, until)
+        owners = self.contacts.client[touched]
+        out, back, count = np.zeros((3, int(owners.max(initial=0)) + 1), np.int64)
+        np.add.at(out, owners, sent)
+        np.add.at(back, owners, received)
+        np.add.at(count, owners, 1)
+        clients = np.flatnonzero(count)
+        self.client_meter.add(clients, out[clients], back[clients], until)
 
     def _client(self, ends: Ends, time: int) -> ClientRow:
         key = ends.mac or ends.client

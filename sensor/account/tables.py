@@ -44,8 +44,11 @@ class ClientRow:
 
     def rows(self, remote: bytes, own: bytes) -> Iterator[int]:
         """Its contacts with one remote address, from `own` and the other addresses of its that are remembered."""
-        for address in {own: True} | dict.fromkeys(self.addresses):
-            row = self.contacts.get(remote + address)
+        row = self.contacts.get(remote + own)
+        if row is not None:
+            yield row
+        for address in self.addresses:
+            row = self.contacts.get(remote + address) if address != own else None
             if row is not None:
                 yield row
 

@@ -36,6 +36,9 @@ class Timeline:
         if not len(times):
             return times, times
         start = int(times[0]) if self.now is None else self.now
+        if self._doubted is None and start <= int(times[0]) and int(times[-1]) - start <= LEAP and _ascending(times):
+            self.now = int(times[-1])
+            return times, times
         clock = np.maximum.accumulate(np.maximum(times, start))
         if self._doubted is None and int(clock[-1]) - start <= LEAP and int((clock - times).max()) <= LATE:
             self.now = int(clock[-1])
@@ -59,3 +62,7 @@ class Timeline:
             clock[index] = now
         self.now = now
         return settled, clock
+
+
+def _ascending(times: Times) -> bool:
+    return bool((times[1:] >= times[:-1]).all())

@@ -33,11 +33,13 @@ class Uploads:
         self._based = np.zeros(most, np.bool_)
         self._base = np.zeros(most, np.uint32)
         """Sequence number up to which everything was counted before this second."""
-        self._ahead = np.zeros(most, np.int64)
+        sums = np.zeros((most, 4), np.int64)
+        """Those of one flow beside each other, in one line of the processor's caches."""
+        self._ahead = sums[:, 0]
         """How far beyond it this second's payload reaches."""
-        self._carried = np.zeros(most, np.int64)
+        self._carried = sums[:, 1]
         """TCP payload of this second, repeats included."""
-        self._certain = np.zeros(most, np.int64)
+        self._certain = sums[:, 2]
         """Upload of this second that needs no comparison."""
 
     def open(self, new: slice) -> None:
@@ -81,9 +83,9 @@ class Uploads:
     def _add_tcp(self, flows: Rows, start: NDArray[np.uint32], length: Rows, opening: NDArray[np.bool_]) -> None:
         fresh = np.flatnonzero(~self._based[flows])
         if len(fresh):
-            found, at = np.unique(flows[fresh], return_index=True)
-            self._base[found] = start[fresh[at]]
-            self._based[found] = True
+            # Of several packets of one flow the first counts: it is the last to be written.
+            self._base[flows[fresh[::-1]]] = start[fresh[::-1]]
+            self._based[flows[fresh]] = True
         again = np.flatnonzero(opening & (start != self._base[flows]))
         if len(again):
             rows = np.flatnonzero(np.isin(flows, flows[again]))

@@ -3,8 +3,6 @@
 import re
 from typing import ClassVar
 
-import netaddr
-
 from sensor.base.addresses import mac_text, parse_address, parse_mac
 from sensor.base.domains import normalize
 from sensor.base.text import printable
@@ -64,6 +62,8 @@ class Network(str):
 
     def __new__(cls, text: str) -> "Network":
         """Bits beyond the length are refused: they are a mistyped address or a mistyped length."""
+        import netaddr  # slow to import, and most runs name no network
+
         try:
             network = netaddr.IPNetwork(text.strip())
         except (netaddr.AddrFormatError, ValueError) as error:
@@ -74,6 +74,8 @@ class Network(str):
 
     def block(self) -> tuple[int, int, int]:
         """(bytes of an address, bits of the prefix, first address as a number)."""
+        import netaddr
+
         network = netaddr.IPNetwork(self)
         return (4 if network.version == 4 else 16), network.prefixlen, network.first
 

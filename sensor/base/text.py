@@ -7,6 +7,8 @@ def printable(raw: bytes | str, limit: int = 255) -> str:
     Bytes: all but printable ASCII becomes \\xNN, and a backslash doubles, so that different bytes stay different.
     Text: control, bidirectional and other invisible characters become \\uNNNN; other letters stay.
     """
+    if isinstance(raw, str) and len(raw) <= limit and raw.isprintable():
+        return raw
     if isinstance(raw, bytes):
         text = raw[:limit].decode("latin-1")
         if not (text.isascii() and text.isprintable() and "\\" not in text):

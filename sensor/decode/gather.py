@@ -1,6 +1,7 @@
 """Blind reads: the same few bytes at many unaligned places of one buffer, in one numpy call."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 
@@ -16,6 +17,16 @@ def gather(buffer: NDArray[np.uint8], at: NDArray[np.int64], size: int) -> NDArr
         return _gather_at_end(buffer, at, size)
     items: NDArray[np.void] = np.ndarray((last + 1,), f"V{size}", buffer, 0, (1,))
     return items[at].view(np.uint8).reshape(len(at), size)
+
+
+def pick(
+    rows: NDArray[np.uint8], which: NDArray[np.int64], at: NDArray[np.int64] | int = 0, size: int = 0
+) -> NDArray[np.uint8]:
+    """[m, size] the bytes from `at` on of some of `rows` [n, width], all within them; size 0: to the end."""
+    width, step = rows.shape[1], rows.strides[0]
+    size = size or width
+    flat = as_strided(rows[0], ((len(rows) - 1) * step + width,), (1,)) if len(rows) else rows.reshape(-1)
+    return gather(flat, which * step + at, size)
 
 
 def word(rows: NDArray[np.uint8], at: int) -> NDArray[np.uint64]:

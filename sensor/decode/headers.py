@@ -76,8 +76,7 @@ def _join(
     batch: FrameBatch, where: Located, network: Networks, transport: Transports, segments: NDArray[np.int64]
 ) -> Packets:
     whole = len(where.row) == len(batch)
-    payload = network.start + transport.header
-    payload -= batch.offset if whole else batch.offset[where.row]
+    payload = transport.payload - (batch.offset if whole else batch.offset[where.row])
     payload *= transport.payload_length > 0
     return Packets(
         time=batch.time.copy() if whole else batch.time[where.row],

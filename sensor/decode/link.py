@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, number, word
+from sensor.decode.gather import gather, number, pick, word
 from sensor.decode.link_odd import CUT, LINKS, MAX_DEPTH, NON_IP, TOO_DEEP, VLAN_TYPES, WRAPPER_TYPES, walk
 from sensor.decode.stats import DecodeStats
-from sensor.model.frames import FrameBatch
+from sensor.model.frames import HEAD, FrameBatch
 from sensor.model.packets import DESTINATION_MAC, SOURCE_MAC
 
 LINK_BITS = 0x03FFFFFF
 """The part of a capture file's link field that names the link type; above it stands the length of the FCS."""
 
 ETHERNET = 1
+IP_HEAD = HEAD - 14
+"""Bytes from the start of IP on that are read along with the link header."""
+
 _MAC = np.uint64(0xFFFF_FFFF_FFFF)
 _FOUR, _SIX, _PPPOE = 0x0008, 0xDD86, 0x6488
 """Ethernet types, as a little-endian load sees them."""
@@ -55,6 +58,8 @@ class Located:
     """[n] announced as IPv6, else as IPv4."""
     words: NDArray[np.uint64]
     """[4, n] the flow key as far as the link says it: MACs in 0 and 1; direction, macs and VLAN id in 3."""
+    head: NDArray[np.uint8]
+    """[n, IP_HEAD] the bytes from `start` on."""
 
 
 class _Links:
@@ -67,6 +72,8 @@ class _Links:
         self.rows: NDArray[np.int64] | None = None
         """The rows that carry IP; None for all."""
         self.words = np.zeros((4, n), np.uint64)
+        self.head: NDArray[np.uint8] | None = None
+        """[n, IP_HEAD] what is at `at`, where it is known already."""
 
 
 def locate(batch: FrameBatch, stats: DecodeStats) -> Located:
@@ -86,13 +93,13 @@ def locate(batch: FrameBatch, stats: DecodeStats) -> Located:
 
 
 def _ethernet(batch: FrameBatch, links: _Links, stats: DecodeStats) -> None:
-    head = gather(batch.buffer, batch.offset, 14)
-    source_type = word(head, 6)
-    np.bitwise_and(source_type, _MAC, out=links.words[0])
+    head = gather(batch.buffer, batch.offset, HEAD) if batch.heads is None else batch.heads
+    links.head = head[:, 14:]
+    np.bitwise_and(word(head, 6), _MAC, out=links.words[0])
     np.bitwise_and(word(head, 0), _MAC, out=links.words[1])
     links.words[3] = (SOURCE_MAC | DESTINATION_MAC) << 24
     links.at[:] = 14
-    types = source_type >> 48
+    types = head[:, 12:14].view("<u2")[:, 0].copy()
     np.equal(types, _SIX, out=links.six)
     plain = types == _FOUR
     plain |= links.six
@@ -101,7 +108,8 @@ def _ethernet(batch: FrameBatch, links: _Links, stats: DecodeStats) -> None:
     if not plain.all():
         odd = np.flatnonzero(~plain)
         plain[odd] = _odd_ethernet(batch, links, odd, types[odd].astype(np.int64), stats)
-        links.rows = np.flatnonzero(plain)
+        links.head[odd] = gather(batch.buffer, batch.offset[odd] + links.at[odd], IP_HEAD)
+        links.rows = None if plain.all() else np.flatnonzero(plain)
 
 
 @dataclass(slots=True)
@@ -220,16 +228,19 @@ def _metadata(batch: FrameBatch, word_three: NDArray[np.uint64]) -> None:
 
 
 def _compressed(batch: FrameBatch, links: _Links) -> Located:
-    rows = links.rows
+    rows, at, head = links.rows, links.at, links.head
     if rows is None:
-        start, room, wire = batch.offset + links.at, batch.captured - links.at, batch.length - links.at
-        return Located(np.arange(len(batch)), start, room, wire, links.six, links.words)
-    at = links.at[rows]
+        start, room, wire = batch.offset + at, batch.captured - at, batch.length - at
+        head = gather(batch.buffer, start, IP_HEAD) if head is None else head
+        return Located(np.arange(len(batch)), start, room, wire, links.six, links.words, head)
+    at = at[rows]
+    start = batch.offset[rows] + at
     return Located(
         row=rows,
-        start=batch.offset[rows] + at,
+        start=start,
         room=batch.captured[rows] - at,
         wire=batch.length[rows] - at,
         six=links.six[rows],
         words=links.words.take(rows, axis=1),
+        head=gather(batch.buffer, start, IP_HEAD) if head is None else pick(head, rows),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, number, word
+from sensor.decode.gather import gather, number, pick, word
 from sensor.decode.link import Located
 
 MAX_EXTENSIONS = 16
@@ -61,7 +61,7 @@ class Networks:
 
 def read_networks(buffer: NDArray[np.uint8], where: Located, *, live: bool) -> Networks:
     """Reads the outermost IP headers, completes words 2 and 3 of `where.words`; `live`: not out of a file."""
-    found = _nothing(len(where.row)) if where.six.all() else _read_four(buffer, where)
+    found = _nothing(len(where.row)) if where.six.all() else _read_four(where)
     families: NDArray[np.uint64] | int = 4 << 8
     if where.six.any():
         _read_six(buffer, where, found)
@@ -81,9 +81,9 @@ def _nothing(n: int) -> Networks:
     return Networks(np.zeros(n, np.uint8), start, size, length, np.empty(0, np.int64), np.empty((3, 0), np.uint64))
 
 
-def _read_four(buffer: NDArray[np.uint8], where: Located) -> Networks:
+def _read_four(where: Located) -> Networks:
     """Reads every row as IPv4; what that makes of the IPv6 rows is overwritten later, which is cheaper than to sort."""
-    head = gather(buffer, where.start, 20)
+    head = where.head
     total = number(head, 2)
     where.words[2] = word(head, 12)
     found = _nothing(0)
@@ -92,6 +92,7 @@ def _read_four(buffer: NDArray[np.uint8], where: Located) -> Networks:
     odd |= total > where.wire
     odd |= total < 20
     odd |= where.room < 20
+    odd &= ~where.six
     if odd.any():
         rows = np.flatnonzero(odd)
         # Wireshark reads what an Ethernet type wrongly calls IPv4 by its version, too.
@@ -120,7 +121,7 @@ def _read_six(buffer: NDArray[np.uint8], where: Located, found: Networks) -> Non
     found.six = rows = np.flatnonzero(where.six)
     found.tail = np.empty((3, len(rows)), np.uint64)
     start, wire, room = where.start[rows], where.wire[rows], where.room[rows]
-    head = gather(buffer, start, 40)
+    head = pick(where.head, rows, 0, 40)
     where.words[2, rows] = word(head, 16)
     for column, at in enumerate((8, 24, 32)):
         found.tail[column] = word(head, at)

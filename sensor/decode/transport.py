@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor.decode.gather import gather, word
-from sensor.decode.link import Located
+from sensor.decode.gather import gather, pick, word
+from sensor.decode.link import IP_HEAD, Located
 from sensor.decode.network import Networks
 from sensor.decode.tunnel import PROTOCOLS as TUNNEL_PROTOCOLS
 from sensor.model.packets import TCP, UDP
@@ -27,8 +27,7 @@ _PROTOCOL = np.zeros(256, np.uint8)
 _PROTOCOL[list(PORT_PROTOCOLS)] = _PORTS
 _PROTOCOL[list(TUNNEL_PROTOCOLS)] = _TUNNEL
 _PROTOCOL[58] = _ICMPV6
-_LEAST_HEADER = np.full(256, 255, np.uint8)
-_LEAST_HEADER[[TCP, UDP]] = 20, 8
+_LEAST_TCP = np.uint8(20)
 
 DHCP_SERVER_PORT = 67
 ROUTER_SOLICITATION = 133
@@ -43,6 +42,8 @@ _PORT[np.array(DHCP_SERVER_PORT, np.uint16).byteswap()] = _DHCP
 
 _HELLO, _HELLO_BITS = np.uint64(0x0100_0000_0316), np.uint64(0xFF00_00F8_FFFF)
 """First six bytes of TCP payload: a TLS record of handshake messages, version 3.0 to 3.7, and in it a ClientHello."""
+_HEAD = 16
+_HANDSHAKE = 0x16
 HELLO_BYTES = 6
 _FIRST_BYTES = np.array([(1 << 8 * known) - 1 for known in range(HELLO_BYTES + 1)], np.uint64)
 
@@ -56,6 +57,8 @@ class Transports:
     flags: NDArray[np.uint8]
     sequence: NDArray[np.uint32]
     payload_length: NDArray[np.int64]
+    payload: NDArray[np.int64]
+    """[n] where the payload starts in the buffer, if there is one."""
     message: NDArray[np.bool_]
     refused: NDArray[np.int64]
     """Rows that are undecodable."""
@@ -64,30 +67,49 @@ class Transports:
 
 def read_transports(buffer: NDArray[np.uint8], where: Located, network: Networks) -> Transports:
     """Reads TCP and UDP headers, adds the ports to words 0 and 1 of `where.words`."""
-    known = np.minimum(where.start + where.room - network.start, network.size)
-    head = gather(buffer, network.start, 16)
+    at = network.start - where.start
+    known = np.minimum(where.room - at, network.size)
+    head = _heads(buffer, where, at)
     tcp, udp = network.protocol == TCP, network.protocol == UDP
-    kinds = _PROTOCOL[network.protocol]
-    carries = _add_ports(head, (kinds == _PORTS) & (known >= 4), where.words)
-    flags = head[:, 13] * tcp
-    short_header = (head[:, 12] >> 2 & 0x3C) * tcp
-    short_header += udp.view(np.uint8) << 3
+    other = ~(tcp | udp)
+    is_tcp, is_udp = tcp.view(np.uint8), udp.view(np.uint8)
+    flags = head[:, 13] * is_tcp
+    short_header = (head[:, 12] >> 2 & 0x3C) * is_tcp
+    odd = short_header < is_tcp * _LEAST_TCP
+    short_header += is_udp << 3
     header = short_header.astype(np.int64)
     payload_length = network.size - header
     sequence = head[:, 4:8].view(">u4")[:, 0].astype(np.uint32)
-    found = Transports(header, flags, sequence, payload_length, kinds == _TUNNEL, np.empty(0, np.int64))
-    odd = header > known
-    odd |= short_header < _LEAST_HEADER[network.protocol]
+    message = np.zeros(len(known), np.bool_)
+    found = Transports(header, flags, sequence, payload_length, header, message, np.empty(0, np.int64))
+    ported = known >= 4
+    rows = np.flatnonzero(other)
+    kinds = _PROTOCOL[network.protocol[rows]]
+    ported[rows] &= kinds == _PORTS
+    message[rows] = kinds == _TUNNEL
+    carries = _add_ports(head, ported, where.words)
+    odd |= header > known
+    odd |= other
     if odd.any():
         _read_odd(np.flatnonzero(odd), known, network, found)
-    for rows in network.beyond:
-        in_frame = where.start[rows] + where.wire[rows] - network.start[rows] - header[rows]
-        payload_length[rows] = np.minimum(payload_length[rows], np.maximum(in_frame, 0))
+    found.payload = network.start + header
+    for some in network.beyond:
+        in_frame = where.start[some] + where.wire[some] - network.start[some] - header[some]
+        payload_length[some] = np.minimum(payload_length[some], np.maximum(in_frame, 0))
     _mark_ports(carries, network, found)
-    if (kinds == _ICMPV6).any():
-        found.message |= (kinds == _ICMPV6) & (head[:, 0] == ROUTER_SOLICITATION) & (known >= 1)
-    _mark_hellos(buffer, np.flatnonzero(tcp & (payload_length > 0)), known, network, found)
+    rows = rows[(kinds == _ICMPV6) & (head[rows, 0] == ROUTER_SOLICITATION) & (known[rows] >= 1)]
+    found.message[rows] = True
+    _mark_hellos(buffer, tcp & (payload_length > 0), where, known, found)
     return found
+
+
+def _heads(buffer: NDArray[np.uint8], where: Located, at: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """[n, _HEAD] what follows IP, which ends `at` bytes behind its start."""
+    head = pick(where.head, np.arange(len(at)), np.minimum(at, IP_HEAD - _HEAD), _HEAD)
+    if int(at.max(initial=0)) > IP_HEAD - _HEAD:
+        rows = np.flatnonzero(at > IP_HEAD - _HEAD)
+        head[rows] = gather(buffer, where.start[rows] + at[rows], _HEAD)
+    return head
 
 
 def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray[np.uint64]) -> NDArray[np.uint8]:
@@ -99,10 +121,10 @@ def _add_ports(head: NDArray[np.uint8], valid: NDArray[np.bool_], words: NDArray
     far = ports >> 16
     words[1] |= far << 48
     ports &= 0xFFFF
-    carries: NDArray[np.uint8] = _PORT[ports.view(np.int64)]
+    carries: NDArray[np.uint8] = _PORT.take(ports.view(np.int64))
     # Answers come from port 53; questions to it are not read. What DHCP servers say is not read either.
     carries &= _DNS | _TUNNEL
-    carries |= _PORT[far.view(np.int64)] & (_TUNNEL | _DHCP)
+    carries |= _PORT.take(far.view(np.int64)) & (_TUNNEL | _DHCP)
     return carries
 
 
@@ -125,7 +147,7 @@ def _read_odd(rows: NDArray[np.int64], known: NDArray[np.int64], network: Networ
 
 def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports) -> None:
     """DNS by its port, tunnels by port or protocol (those are marked already)."""
-    rows = np.flatnonzero(carries) if carries.any() else np.empty(0, np.int64)
+    rows = np.flatnonzero(carries != 0)
     ports = carries[rows]
     udp = network.protocol[rows] == UDP
     found.message[rows] = (ports & _TUNNEL != 0) & udp
@@ -138,14 +160,20 @@ def _mark_ports(carries: NDArray[np.uint8], network: Networks, found: Transports
 
 
 def _mark_hellos(
-    buffer: NDArray[np.uint8], rows: NDArray[np.int64], known: NDArray[np.int64], network: Networks, found: Transports
+    buffer: NDArray[np.uint8],
+    payloads: NDArray[np.bool_],
+    where: Located,
+    known: NDArray[np.int64],
+    found: Transports,
 ) -> None:
     """Marks TCP payloads that start like a ClientHello, as far as they go (it may come byte by byte)."""
+    at = found.payload - where.start
+    first_byte = pick(where.head, np.arange(len(at)), np.minimum(at, IP_HEAD - 1), 1)[:, 0]
+    rows = np.flatnonzero(((first_byte == _HANDSHAKE) | (at >= IP_HEAD)) & payloads)
     if not len(rows):
         return
-    header = found.header[rows]
-    readable = known[rows] - header
-    first = word(gather(buffer, network.start[rows] + header, 8), 0) ^ _HELLO
+    readable = known[rows] - found.header[rows]
+    first = word(gather(buffer, found.payload[rows], 8), 0) ^ _HELLO
     first &= _HELLO_BITS
     first &= _FIRST_BYTES[np.clip(readable, 0, HELLO_BYTES)]
     found.message[rows[(first == 0) & (readable > 0)]] = True

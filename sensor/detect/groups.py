@@ -32,7 +32,7 @@ class Movement(NamedTuple):
 FETCHED = 2
 """A contact that received more than this many times what it sent in a second was fetching."""
 
-MUCH, FETCHED_MUCH = 32_768, 20
+MUCH, FETCHED_MUCH = 8_192, 20
 """Beyond so many bytes of payload in a second it takes that many times as much. Requests are small: whoever uploads
 could else hide it behind a server that sends something useless back. Acknowledgements inside a VPN come to 1:29."""
 

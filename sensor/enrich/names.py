@@ -3,7 +3,6 @@
 One address of a CDN carries thousands of names, so what one client asked for says nothing about another's contact.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,7 +76,7 @@ class NameBook:
         """
         fresh = [
             _Entry(name, now, now + _life(name, ttl) * SECOND)
-            for name in dict.fromkeys(names)
+            for name in (names if len(names) == 1 else dict.fromkeys(names))
             if 0 < len(name.name) <= MAX_NAME_LENGTH
         ]
         if not fresh:
@@ -170,11 +169,14 @@ def _life(name: Name, ttl: int | None) -> int:
 
 def _capped(entries: list[_Entry]) -> list[_Entry]:
     """At most MAX_NAMES_PER_ADDRESS, and MAX_NAMES_PER_SOURCE of one source: none can push out what others know."""
-    sources = Counter[str]()
+    if len(entries) <= min(MAX_NAMES_PER_SOURCE, MAX_NAMES_PER_ADDRESS):
+        return entries
+    sources: dict[str, int] = {}
     kept = []
     for entry in entries:
-        sources[entry.name.source] += 1
-        if sources[entry.name.source] <= MAX_NAMES_PER_SOURCE:
+        source = entry.name.source
+        sources[source] = sources.get(source, 0) + 1
+        if sources[source] <= MAX_NAMES_PER_SOURCE:
             kept.append(entry)
     return kept[:MAX_NAMES_PER_ADDRESS]
 

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 PADDING = 256
 """Readable bytes that `buffer` must hold after the start of any frame, so that headers can be gathered blindly."""
 
+HEAD = 88
+"""Bytes of a frame that hold the headers of nearly all: Ethernet, IPv6 and TCP with 14 bytes of options and more."""
+
 FROM_FILE, HOST, BROADCAST, MULTICAST, OTHER_HOST, OUTGOING = 0, 1, 2, 3, 4, 5
 """Directions: the kernel's packet type + 1 (PACKET_HOST is 0, linux/if_packet.h); 0 where a file does not say."""
 
@@ -41,6 +44,9 @@ class FrameBatch:
     """[n] VIRTIO_NET_HDR_GSO_* (linux/virtio_net.h)."""
     copies: dict[int, bytes] = field(default_factory=dict)
     """Row -> the whole frame, where `buffer` holds only its headers and it may carry a message."""
+    heads: NDArray[np.uint8] | None = None
+    """[n, HEAD] what `buffer` holds from the start of each frame on, where capture has read it already; decode may
+    write to it."""
     stride: int = 0
     """Distance of the frames in `buffer` where it is the same for all (a ring), else 0."""
 
@@ -50,7 +56,13 @@ class FrameBatch:
     def frame(self, row: int) -> bytes:
         """The bytes of one frame, as many as were captured."""
         copy = self.copies.get(row)
+        return self.part(row, 0, int(self.captured[row])) if copy is None else copy
+
+    def part(self, row: int, begin: int, size: int) -> bytes:
+        """Of one frame, `size` bytes from `begin` on, or as many as were captured."""
+        copy = self.copies.get(row)
         if copy is not None:
-            return copy
+            return copy[begin : begin + size]
         start = int(self.offset[row])
-        return self.buffer[start : start + int(self.captured[row])].tobytes()
+        end = min(begin + size, int(self.captured[row]))
+        return self.buffer[start + begin : start + end].tobytes()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable, firsts
+from sensor.account.flows import SENT, SPAN, UNKNOWN, FlowTable
 from sensor.model.packets import Packets
 
 SYN, ACK = 0x02, 0x10
@@ -112,6 +112,19 @@ def test_disowned_flows_are_classified_again() -> None:
     assert table.service[rows].tolist() == [UNKNOWN, 4]
 
 
+def test_flows_in_doubt_are_classified_again_and_held_no_more() -> None:
+    table = FlowTable()
+    rows = add(table, packets([1, 2, 3]))
+    table.service[rows] = [3, 4, 5]
+    assert table.unclassified(rows).tolist() == []
+    table.held[rows[1]] = True
+    table.doubt([int(rows[1])])
+    assert (table.service[rows].tolist(), table.held.any()) == ([3, UNKNOWN, 5], False)
+    assert table.unclassified(rows).tolist() == [1]
+    table.doubt([])
+    assert table.unclassified(add(table, packets([1, 4, 2, 4]))).tolist() == [1, 2]
+
+
 def test_a_flood_of_flows_makes_the_quiet_ones_expire() -> None:
     table = FlowTable(most=2 * SPAN)
     for begin in range(0, 10 * SPAN, SPAN):
@@ -184,7 +197,7 @@ def test_spans_are_parts_of_a_batch() -> None:
 
 
 def test_firsts() -> None:
-    assert firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
+    assert FlowTable(16).firsts(np.array([7, 7, 9, 7, 9]), np.array([1, 2, 3, 4])).tolist() == [1, 2]
 
 
 @settings(deadline=None, max_examples=50)
@@ -202,3 +215,54 @@ def test_counts_equal_those_of_a_plain_dictionary(batches: list[tuple[bool, list
             counted[six, flow][1] += 1
     moved = table.collect()
     assert [*zip(moved.flows.tolist(), moved.packets.tolist(), strict=True)] == sorted(map(tuple, counted.values()))
+
+
+def upload(flows: list[int], payload: int = 60) -> Packets:
+    """Segments one after another, as `packets`."""
+    made = packets(flows, flags=0x18, length=payload + 40)
+    made.payload_length[:] = payload
+    made.sequence = (np.arange(len(flows)) * payload).astype(np.uint32)
+    return made
+
+
+def add_upload(table: FlowTable, given_packets: Packets, side: int = SENT) -> np.ndarray:
+    rows = add_known(table, given_packets)
+    table.side[rows] = side
+    table.note_uploads(given_packets, slice(0, len(given_packets)), rows)
+    return rows
+
+
+def test_uploads_come_with_what_flows_moved() -> None:
+    table = FlowTable()
+    add_upload(table, upload([1, 1, 1]))
+    moved = table.collect()
+    assert (moved.uploaded.tolist(), moved.bytes.tolist()) == ([180], [300])
+    add_upload(table, upload([2]), side=0)
+    moved = table.collect()
+    assert (moved.uploaded.tolist(), moved.bytes.tolist()) == ([0], [100]), "received"
+
+
+def test_uploads_wait_for_the_end_of_the_second() -> None:
+    table = FlowTable()
+    add_upload(table, upload([1, 1]))
+    early = table.collect(held=False)
+    assert (early.bytes.tolist(), early.uploaded.tolist()) == ([200], [0])
+    late = table.collect()
+    assert (late.bytes.tolist(), late.packets.tolist(), late.uploaded.tolist()) == ([0], [0], [120])
+    assert len(table.collect().flows) == 0
+
+
+def test_uploads_of_flows_that_stay_are_kept_when_others_expire() -> None:
+    table = FlowTable(most=2 * SPAN)
+    add_upload(table, upload([1]))
+    table.collect()
+    again = upload([2, 3, 1])
+    again.time += 10**9
+    again.sequence[:] = [0, 0, 60]
+    add_upload(table, again)
+    table.collect()
+    table.expire()
+    last = upload([1])
+    last.sequence[:] = 60
+    add_upload(table, last)
+    assert sum(table.collect().uploaded.tolist()) == 0, "these bytes were sent before"

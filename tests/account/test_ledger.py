@@ -5,7 +5,7 @@ import pytest
 
 from sensor.account import ledger as ledger_module
 from sensor.account.flows import Collected
-from sensor.account.ledger import MAX_NEW_CONTACTS, Ledger, Limits
+from sensor.account.ledger import AWAY, MAX_NEW_CONTACTS, RETURNING, Ledger, Limits
 from sensor.account.locality import Ends
 from sensor.base.addresses import parse_address
 from sensor.base.times import SECOND
@@ -225,3 +225,53 @@ def test_the_key_of_a_contact_is_that_of_its_client() -> None:
     move(ledger, far(1))
     ledger.assign(Ends(None, ME, far(2), True), SECOND)
     assert [ledger.key(contact) for contact in ledger.opened] == [PHONE, ME]
+
+
+def test_uploads_count_for_their_contact_and_second() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, far(1), nbytes=50)
+    move(ledger, far(1), nbytes=70, port=80)
+    move(ledger, far(2), nbytes=900, sent=False)
+    activity = ledger.close(2 * SECOND)
+    assert dict(zip(activity.rows.tolist(), activity.uploaded.tolist(), strict=True)) == {
+        ledger.find(PHONE, far(1))[0].row: 120,
+        ledger.find(PHONE, far(2))[0].row: 0,
+    }
+    assert {ledger.identity(number) for number in activity.clients.tolist()} == {PHONE.hex(":")}
+    assert activity.states.tolist() == [0, 0]
+    move(ledger, far(1), nbytes=5)
+    assert ledger.close(3 * SECOND).uploaded.tolist() == [5]
+
+
+def test_uploads_of_an_evicted_contact_count_for_no_other_one() -> None:
+    ledger = Ledger(Limits(contacts_per_client=1))
+    move(ledger, far(1), nbytes=50, at=SECOND)
+    move(ledger, far(2), nbytes=7, at=3 * SECOND)
+    assert ledger.close(4 * SECOND).uploaded.tolist() == [7]
+
+
+MORNING = 40_000 * SECOND
+
+
+def test_who_came_back_after_half_an_hour_was_away() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, far(1), at=MORNING)
+    phone = ledger.clients[PHONE]
+    assert not ledger.was_away(phone, MORNING + SECOND)
+    assert ledger.was_away(phone, MORNING + AWAY)
+    back = MORNING + AWAY
+    move(ledger, None, at=back)
+    assert ledger.was_away(phone, back + RETURNING)
+    assert not ledger.was_away(phone, back + RETURNING + 1)
+
+
+def test_uploads_that_come_without_packets_are_no_return() -> None:
+    """Those whose packets were posted in the middle of the second, because the client has as many as it may."""
+    ledger = Ledger(Limits())
+    service = move(ledger, far(1), at=MORNING)
+    never = np.iinfo(np.int64).max
+    alone = [np.array([value], np.int64) for value in (0, service, True, 0, 0, never, MORNING, 60)]
+    ledger.post(Collected(*alone))  # type: ignore[arg-type]
+    back = MORNING + AWAY
+    move(ledger, far(1), at=back)
+    assert ledger.was_away(ledger.clients[PHONE], back + SECOND)

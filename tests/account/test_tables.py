@@ -81,6 +81,13 @@ class TestContacts:
         assert contacts.client[list(rows)].tolist() == [5, 6]
         assert contacts.destinations == 1
 
+    def test_uploads_of_a_retired_row_move_and_room_grows_with_the_rows(self) -> None:
+        contacts = Contacts()
+        rows = [contacts.open(0, contact(number), is_destination=True) for number in range(3000)]
+        contacts.uploaded[rows[-2:]] = 5, 7
+        contacts.retire(np.array(rows[-2:]), rows[0])
+        assert (contacts.uploaded[rows[0]], contacts.uploaded[rows[-2:]].tolist()) == (12, [0, 0])
+
     def test_a_retired_row_counts_for_another_and_waits_for_its_release(self) -> None:
         contacts = Contacts()
         kept, gone = (contacts.open(0, contact(at), is_destination=True) for at in range(2))

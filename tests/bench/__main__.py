@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=BLOCKS, help="run only this block (repeatable)")
     parser.add_argument("--skip", action="append", choices=BLOCKS, default=[], help="leave out this block (repeatable)")
     parser.add_argument("--packets", type=int, default=5_000_000, help="size of the capture file")
-    parser.add_argument("--runs", type=int, default=3, help="interleaved runs per tool")
+    parser.add_argument("--runs", type=int, default=5, help="interleaved runs per tool")
     parser.add_argument("--folder", type=Path, default=BUILD, help="where files are kept")
     options = parser.parse_args()
     blocks = [block for block in BLOCKS if block in (options.only or BLOCKS) and block not in options.skip]

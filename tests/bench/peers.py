@@ -1,11 +1,13 @@
 """CPU per packet and memory on a capture file: the sensor beside softflowd, nfstream, tshark and scapy."""
 
+import compileall
 import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import socket
+import statistics
 import struct
 import sys
 import tempfile
@@ -68,6 +70,8 @@ class Tool:
 
 def bench(mix: Mix, verdicts: Verdicts, *, runs: int = 3) -> None:
     """Print the table; judge the budgets of DESIGN.md section 6."""
+    # As an installation does: where PYTHONDONTWRITEBYTECODE is set, each run would compile the sources again.
+    compileall.compile_dir(ROOT / "sensor", quiet=1)
     with tempfile.TemporaryDirectory() as folder, collector() as port:
         output = Path(folder) / "sensor.json"
         tools = list(available(mix, port, Path(folder), runs))
@@ -153,8 +157,10 @@ def show(tools: list[Tool]) -> None:
 def judge(tools: dict[str, Tool], verdicts: Verdicts) -> None:
     ours = tools["idlewire replay"]
     if "softflowd" in tools:
-        ratio = ours.best / tools["softflowd"].best
-        verdicts.add("CPU per packet <= 1.2x softflowd", ratio <= 1.2, f"{ratio:.2f}x")
+        # The machine's speed moves from minute to minute: only neighbours are compared.
+        ratios = [mine / its for mine, its in zip(ours.nanoseconds, tools["softflowd"].nanoseconds, strict=True)]
+        ratio, each = statistics.median(ratios), " ".join(f"{one:.2f}" for one in ratios)
+        verdicts.add("CPU per packet <= 1.2x softflowd", ratio <= 1.2, f"{ratio:.2f}x (median of {each})")
     for name in ("nfstream", "nfstream, nDPI"):
         if name in tools:
             ratio = tools[name].best / ours.best

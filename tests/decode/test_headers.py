@@ -1,15 +1,18 @@
 """The header decoder by example, and against the plain reference decoder."""
 
+from dataclasses import fields
 from struct import pack
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensor.decode.headers import DecodeStats
+from sensor.decode.headers import DecodeStats, HeaderDecoder
 from sensor.decode.link_odd import LINKS
+from sensor.model.frames import HEAD
 from sensor.model.packets import Packets
 from tests.decode import reference
+from tests.decode.batches import batch_of
 from tests.decode.craft import (
     FAR,
     FAR_SIX,
@@ -51,6 +54,27 @@ def test_ipv6_and_ipv4_in_one_batch_keep_their_order() -> None:
     assert [packets.key(index).destination for index in range(3)] == [FAR_SIX, FAR, FAR_SIX]
     assert packets.length.tolist() == [52, 40, 61]
     assert packets.payload.tolist() == [62, 0, 74]
+
+
+def test_a_hello_far_behind_long_headers_is_found() -> None:
+    options = bytes([1]) * 40
+    frames = [
+        ethernet(0x86DD, ipv6(tcp(options + HELLO, offset=15))),
+        ethernet(0x86DD, ipv6(tcp(options + b"no hello", offset=15))),
+        ethernet(0x0800, ipv4(tcp(options + HELLO, offset=15), ihl=15)),
+        ethernet(0x0800, ipv4(tcp(options[:12] + HELLO, offset=8))),
+    ]
+    assert decode(*frames)[0].message.tolist() == [True, False, True, True]
+
+
+def test_heads_that_capture_has_read_change_nothing() -> None:
+    frames = [frame + bytes(120) for frame in SEEDS]
+    plain, with_heads = batch_of(frames), batch_of(frames)
+    places = with_heads.offset[:, None] - 16 + np.arange(16 + HEAD)
+    with_heads.heads = with_heads.buffer[places][:, 16:]
+    one, two = HeaderDecoder().decode(plain), HeaderDecoder().decode(with_heads)
+    for field in fields(Packets):
+        assert np.array_equal(getattr(one, field.name), getattr(two, field.name)), field.name
 
 
 def test_nothing_in_nothing_out() -> None:

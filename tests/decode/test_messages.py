@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sensor.decode.messages import MessageDecoder
 from sensor.decode.streams import MAX_BUFFER, MAX_HELD, STREAM_IDLE
 from sensor.model.flow import FlowKey
-from sensor.model.message import DnsAnswer, Heard, Segment, TlsHello
+from sensor.model.message import DnsAnswer, Heard, Joined, Segment, TlsHello
 from sensor.model.packets import SYN
 
 PHONE, ROUTER = bytes.fromhex("6038e0c535a0"), bytes.fromhex("020000000001")
@@ -389,3 +389,39 @@ def test_any_segments(segments: list[tuple[Segment, int | None]]) -> None:
         assert decoder.streams.held <= MAX_HELD
     decoder.flush()
     assert (len(decoder.streams), decoder.streams.held) == (0, 0)
+
+
+def joining(protocol: int, source: bytes, destination: bytes, port: int = 67) -> Segment:
+    return tcp(b"", port=port)._replace(protocol=protocol, source=source, destination=destination, source_port=68)
+
+
+ROUTERS = bytes.fromhex("ff020000000000000000000000000002")
+LINK_LOCAL = bytes.fromhex("fe800000000000000000000000000009")
+
+
+@pytest.mark.parametrize(
+    ("segment", "via"),
+    [
+        (joining(17, bytes(4), b"\xff" * 4), "dhcp"),
+        (joining(58, bytes(16), ROUTERS, 0), "router_solicitation"),
+        (joining(58, LINK_LOCAL, ROUTERS, 0), "router_solicitation"),
+    ],
+)
+def test_a_client_that_joins(segment: Segment, via: str) -> None:
+    heard, more = MessageDecoder().feed(segment, None)
+    assert not more
+    assert [(each.source_mac, each.message) for each in heard] == [(PHONE, Joined(via))]
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        joining(17, b"\xc0\xa8\0\2", b"\xc0\xa8\0\1"),
+        joining(17, bytes(4), b"\xff" * 4, 68),
+        joining(58, LINK_LOCAL, LINK_LOCAL, 0),
+        joining(136, bytes(4), b"\xff" * 4),
+    ],
+    ids=["renewal", "answer", "to one", "UDP-Lite"],
+)
+def test_who_does_not_join(segment: Segment) -> None:
+    assert MessageDecoder().feed(segment, None) == ((), False)

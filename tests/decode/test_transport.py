@@ -1,6 +1,8 @@
 """Ports, TCP fields, payloads, and the packets that deserve a closer look."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sensor.decode.transport import TUNNEL_PORTS
 from sensor.decode.tunnel import is_tunnel
@@ -62,3 +64,50 @@ def test_bytes_behind_the_captured_ones_are_not_believed() -> None:
 
 def test_the_marked_ports_are_those_that_can_be_opened() -> None:
     assert [port for port in range(65536) if is_tunnel(UDP, 0, port)] == list(TUNNEL_PORTS)
+
+
+SOLICITATION = bytes([133, 0, 0, 0, 0, 0, 0, 0])
+ZERO = bytes(4)
+
+
+def discover(port: int = 67, source: bytes = ZERO) -> bytes:
+    """A DHCP request as a client sends it before it has an address."""
+    packet = ipv4(b"\0\x44" + udp(bytes(240), port=port)[2:], 17)
+    return packet[:12] + source + b"\xff" * 4 + packet[20:]
+
+
+@pytest.mark.parametrize("tags", [b"", b"\x81\0\0\5", b"\x88\xa8\0\5\x81\0\0\7"], ids=["plain", "VLAN", "QinQ"])
+def test_who_joins_is_marked(tags: bytes) -> None:
+    packets, _ = decode(
+        ethernet(0x0800, discover(), tags),
+        ethernet(0x86DD, ipv6(SOLICITATION, 58), tags),
+        ethernet(0x86DD, ipv6(b"\x3a\0\1\0\0\0\0\0" + SOLICITATION, 0), tags),
+    )
+    assert packets.message.tolist() == [True] * 3
+
+
+def test_other_talk_with_the_dhcp_server_and_with_neighbours_is_not() -> None:
+    packets, _ = decode(
+        ethernet(0x0800, discover(port=68)),
+        ethernet(0x0800, ipv4(b"\0\x43" + udp(bytes(240), port=68)[2:], 17)),
+        ethernet(0x0800, ipv4(tcp(port=67))),
+        *(ethernet(0x86DD, ipv6(bytes([kind]) + SOLICITATION[1:], 58)) for kind in (0, 128, 134, 135, 136, 255)),
+        ethernet(0x86DD, ipv6(b"", 58)),
+        ethernet(0x86DD, ipv6(b"\x3a\0\1\0\0\0\0\0" + SOLICITATION, 44)),
+    )
+    assert not packets.message.any()
+
+
+def test_cut_frames_of_those_who_join() -> None:
+    four, six = ethernet(0x0800, discover()), ethernet(0x86DD, ipv6(SOLICITATION, 58))
+    packets, _ = decode(*(four[:size] for size in range(34, len(four))), wire=[len(four)] * (len(four) - 34))
+    assert packets.message.tolist() == [size >= 38 for size in range(34, len(four))], "the ports must be there"
+    packets, _ = decode(*(six[:size] for size in range(54, len(six))), wire=[len(six)] * (len(six) - 54), gap=b"\x85")
+    assert packets.message.tolist() == [size > 54 for size in range(54, len(six))]
+
+
+@given(st.lists(st.tuples(st.sampled_from([0x0800, 0x86DD]), st.binary(max_size=90)), max_size=8))
+def test_any_bytes(packets: list[tuple[int, bytes]]) -> None:
+    decode(*(ethernet(kind, content) for kind, content in packets))
+    decode(*(ethernet(0x86DD, ipv6(content, 58)) for _, content in packets))
+    decode(*(ethernet(0x0800, ipv4(b"\0\x44\0\x43" + content, 17)) for _, content in packets))

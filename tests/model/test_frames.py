@@ -31,6 +31,13 @@ def test_a_copy_of_the_whole_frame_goes_before_the_buffer() -> None:
     assert [frames.frame(row) for row in range(2)] == [b"abc", b"def and more"]
 
 
+def test_a_part_of_a_frame_ends_where_the_frame_does() -> None:
+    frames = batch(b"abcdefghi", (0, 3), (3, 3), copies={1: b"def and more"})
+    assert [frames.part(0, 1, size) for size in (1, 2, 9)] == [b"b", b"bc", b"bc"]
+    assert [frames.part(0, begin, 2) for begin in (3, 4)] == [b"", b""]
+    assert frames.part(1, 4, 20) == b"and more"
+
+
 def test_a_frame_may_be_empty() -> None:
     assert batch(b"", (0, 0)).frame(0) == b""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensor.capture.files.interfaces import link_type
 from sensor.capture.files.walk import Chain, Layout
 from sensor.capture.files.window import MAX_CAPTURED, Broken, Window
-from sensor.model.frames import FrameBatch
+from sensor.model.frames import HEAD, FrameBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +56,39 @@ def batches(window: Window, frames: int) -> Iterator[FrameBatch]:
     window.low += kind.file_head
     # The mark is the upper half of the seconds: it changes every 18 hours.
     chain = Chain(memory, Layout(kind.order, 8, kind.record_head, 2 if kind.order == "<" else 0, 2))
-    headers = memory.unaligned("V16")
+    # A frame's headers lie beside its record's: reading both at once costs one visit to memory that no cache holds.
+    records = memory.unaligned(f"V{kind.record_head + HEAD}")
     while window.low < window.high or window.more():
         starts, end = chain.walk(window.low, window.high)
         for first in range(0, len(starts), frames):
             rows = starts[first : first + frames]
-            words = headers[rows].view(kind.order + "u4").reshape(-1, 4)
-            usable = _usable(words)
+            heads = records[rows].view(np.uint8).reshape(len(rows), -1)
+            words = np.ascontiguousarray(heads[:, :16]).view(kind.order + "u4").T.astype(np.int64, "C")
+            usable = _usable(words[2])
             if usable:
-                yield _batch(window, rows[:usable], words[:usable], kind, link)
+                yield _batch(window, rows[:usable], words[:, :usable], heads[:usable, kind.record_head :], kind, link)
             if usable < len(rows):
-                raise Broken(window.offset(int(rows[usable])), f"a frame of {words[usable, 2]} bytes cannot be")
+                raise Broken(window.offset(int(rows[usable])), f"a frame of {words[2, usable]} bytes cannot be")
         window.low = end
         if not len(starts):
             _read_on(window, kind)
 
 
-def _usable(words: NDArray[np.uint32]) -> int:
+def _usable(captured: NDArray[np.int64]) -> int:
     """How many records there are before the first that cannot be."""
-    wrong = words[:, 2] > MAX_CAPTURED
-    return int(wrong.argmax()) if wrong.any() else len(words)
+    wrong = captured > MAX_CAPTURED
+    return int(wrong.argmax()) if wrong.any() else len(captured)
 
 
-def _batch(window: Window, starts: NDArray[np.int64], words: NDArray[np.uint32], kind: Kind, link: int) -> FrameBatch:
-    seconds, parts, captured, length = words.T.astype(np.int64)
+def _batch(
+    window: Window,
+    starts: NDArray[np.int64],
+    words: NDArray[np.int64],
+    heads: NDArray[np.uint8],
+    kind: Kind,
+    link: int,
+) -> FrameBatch:
+    seconds, parts, captured, length = words
     return FrameBatch(
         buffer=window.memory.array,
         offset=starts + kind.record_head,
@@ -87,6 +96,7 @@ def _batch(window: Window, starts: NDArray[np.int64], words: NDArray[np.uint32],
         length=np.maximum(length, captured),
         time=seconds * 1_000_000_000 + parts * kind.tick,
         link=link,
+        heads=heads,
     )
 
 

@@ -16,7 +16,7 @@ PLAIN_RECORDS = 1 << 14
 LANES = 256
 """Most lanes that walk side by side: enough to hide what a numpy call costs."""
 
-LANE_RECORDS = 40
+LANE_RECORDS = 80
 """Records that a lane should find: finding its start costs as much as walking some ten."""
 
 LANE_STEPS = 256

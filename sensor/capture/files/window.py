@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ MAX_CAPTURED = 1 << 20
 MAX_RECORD = MAX_CAPTURED + (1 << 16)
 """Most bytes of a record that must be held in one piece: a frame, its header and its options."""
 
-CHUNK = 4 << 20
+CHUNK = 8 << 20
 """Bytes read at a time when the memory allows."""
 
 MIN_CHUNK = 64 << 10
@@ -49,6 +50,10 @@ class Memory:
         self._region = MAX_RECORD + chunk
         size = regions * self._region + PADDING
         self.map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if regions == 1:
+            # Headers are far apart: with small pages nearly each costs a miss of the TLB. Many regions would cost RAM.
+            with suppress(OSError):  # a kernel may be built without large pages
+                self.map.madvise(mmap.MADV_HUGEPAGE)
         self.view = memoryview(self.map)
         self.array: NDArray[np.uint8] = np.frombuffer(self.map, np.uint8)
         self._free = [index * self._region for index in reversed(range(regions))]

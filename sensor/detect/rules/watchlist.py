@@ -73,6 +73,8 @@ class Watchlist(Detector):
         """(watch, client) -> open cases with an owner of their own."""
 
     def learned(self, contact: Contact, now: int) -> None:
+        if not self._matchers:
+            return
         before = self._groups.label(contact.row)
         watches = tuple(
             number

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor.capture.files import CaptureFiles, open_captures
+from sensor.model.frames import HEAD
 
 Frame = tuple[int, bytes]
 """(time in nanoseconds, bytes)"""
@@ -74,6 +75,8 @@ class Reading:
             for row in range(len(batch)):
                 assert int(batch.offset[row]) + 256 <= len(batch.buffer)
                 self.frames.append((int(batch.time[row]), batch.frame(row)))
+                if batch.heads is not None:
+                    assert bytes(batch.heads[row]) == bytes(batch.buffer[int(batch.offset[row]) :][:HEAD])
             self.lengths += batch.length.tolist()
             self.links += [batch.link] * len(batch)
         self.stats = source.stats

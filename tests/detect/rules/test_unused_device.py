@@ -65,7 +65,7 @@ def test_it_takes_as_much_as_it_takes(missing: int, alerts: int) -> None:
 def test_silent_for_a_download() -> None:
     lab = quiet_lab()
     lab.meets(V4, CLOUD)
-    assert lab.seconds(60, Move(0, 9_000, 90_000)) == []
+    assert lab.seconds(60, Move(0, 7_000, 90_000)) == []
 
 
 def test_it_adds_up_over_the_window_and_no_longer() -> None:
