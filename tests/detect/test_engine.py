@@ -195,3 +195,12 @@ def test_a_clock_step_reaches_those_that_keep_spans_of_time() -> None:
     [alert] = engine.stepped(9)
     assert (alert.state, alert.resolved_at) == ("resolved", 9)
     assert engine.alerts()[0] == alert
+
+
+def test_those_that_are_suspected_are_told_once() -> None:
+    judge, talker = Judge(), Talker()
+    engine = Engine([judge, talker], owners())
+    judge.suspects.add("phone")
+    talker.suspects |= {"phone", "tablet"}
+    assert engine.take_suspects() == {"phone", "tablet"}
+    assert engine.take_suspects() == set()

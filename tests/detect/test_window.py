@@ -21,7 +21,8 @@ def test_it_adds_up() -> None:
     window.add(5 * SECOND, HOUR, movement(4, 3), contacts=1)
     window.add(500 * SECOND, HOUR, movement(499, 4), contacts=1)
     assert window
-    assert (window.since, window.contacts) == (4, 2)
+    window.add(501 * SECOND, HOUR, movement(500, 0))
+    assert (window.since, window.contacts, window.seconds) == (4, 2, 3)
     assert (window.sent, window.received, window.uploaded, window.net_sent) == (70, 700, 7, 14)
 
 

@@ -8,6 +8,7 @@ from sensor.base.times import SECOND
 from sensor.detect import idle
 from sensor.detect.rules.background_upload import BackgroundUpload, Settings
 from sensor.errors import ConfigError
+from sensor.model.alert import Alert
 from sensor.model.destination import Place
 from tests.detect.lab import CHINA, CLOUD, GOOGLE, PHONE, START, TABLET, V4, V6, Lab, Move
 
@@ -137,6 +138,71 @@ def test_one_that_is_used_does_not_speak_for_another() -> None:
     lab.meets(row=1)
     [alert] = lab.seconds(100, Move(0, 9_000), Move(1, 9_000))
     assert alert.client.id == PHONE
+
+
+def in_pieces(lab: Lab, pieces: int, *moves: Move, seconds: int = 50, pause: int = 120) -> list[Alert]:
+    """Uploads that each end before they are long enough."""
+    alerts = []
+    for _ in range(pieces):
+        alerts += lab.seconds(seconds, *moves)
+        alerts += lab.waits(pause)
+    return alerts
+
+
+@pytest.mark.parametrize("address", [V4, V6])
+def test_an_upload_in_pieces_takes_five_times_as_long_and_as_much(address: str) -> None:
+    lab = idle_lab()
+    lab.meets(address)
+    assert in_pieces(lab, 5, MUCH) == []
+    [alert] = lab.seconds(50, MUCH)
+    assert (alert.measured["seconds"], alert.measured["window_bytes"]) == (300.0, 1_500_000)
+    assert alert.started_at == START + SECOND // 2
+    assert alert.summary.startswith("Redmi Note (Xiaomi) has sent 1.5 MB so far to China Unicom Beijing in China")
+
+
+@pytest.mark.parametrize(("moves", "pieces"), [(Move(0, 3_000), 6), (MUCH, 5)])
+def test_pieces_that_are_too_small_or_too_few(moves: Move, pieces: int) -> None:
+    lab = idle_lab()
+    lab.meets()
+    assert in_pieces(lab, pieces, moves) == []
+
+
+def test_pieces_of_longer_than_the_window_ago_do_not_count() -> None:
+    lab = idle_lab()
+    lab.meets()
+    assert in_pieces(lab, 20, MUCH, pause=900) == []
+
+
+def test_pieces_while_somebody_used_it_do_not_count() -> None:
+    lab = idle_lab()
+    lab.meets()
+    in_pieces(lab, 3, MUCH)
+    lab.is_("foreground")
+    in_pieces(lab, 5, MUCH)
+    lab.is_("background")
+    assert in_pieces(lab, 2, MUCH) == []
+    assert len(lab.seconds(50, MUCH)) == 1
+
+
+def test_pieces_that_are_allowed_are_counted_as_allowed() -> None:
+    lab = idle_lab(allow=[{"name": "wanted", "countries": ["CN"]}])
+    lab.meets()
+    assert in_pieces(lab, 6, MUCH) == []
+    assert lab.engine.allowed == {"background_upload": 1}
+
+
+def test_a_fresh_look_is_asked_for_before_it_fires_and_not_without_need() -> None:
+    lab = idle_lab()
+    lab.meets()
+    lab.seconds(29, MUCH)
+    assert lab.engine.take_suspects() == set()
+    lab.seconds(3, MUCH)
+    assert lab.engine.take_suspects() == {PHONE}
+    assert lab.engine.take_suspects() == set()
+    lab.seconds(60, MUCH)
+    lab.engine.take_suspects()
+    lab.seconds(60, MUCH)
+    assert lab.engine.take_suspects() == set()  # it fired
 
 
 # The states around it.

@@ -115,6 +115,15 @@ def test_what_goes_on_without_silence_counts_every_ten_minutes() -> None:
     assert len(drips(lab, 1, Move(0, 500), every=20)) == 1
 
 
+def test_a_fresh_look_is_asked_for_one_contact_before() -> None:
+    lab = idle_lab()
+    lab.meets()
+    drips(lab, 1, Move(0, 100))
+    assert lab.engine.take_suspects() == set()
+    drips(lab, 1, Move(0, 100))
+    assert lab.engine.take_suspects() == {PHONE}
+
+
 def test_what_is_older_than_the_window_does_not_count() -> None:
     lab = idle_lab()
     lab.meets()
