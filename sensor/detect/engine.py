@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sensor.detect.base import Coverage, Detector
-from sensor.detect.owners import Owners
+from sensor.detect.owners import Owners, OwnerSecond
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import SEVERITIES, Alert, Severity
 
@@ -55,7 +55,7 @@ class Engine:
     def learned(self, contact: Contact, now: int) -> None:
         """There is a new contact, or a new name or place for one."""
         if self._owners is not None:
-            self._owners.learned(contact)
+            self._owners.learned(contact)  # only notes it
         for detector in self._learned:
             self._guarded(detector, lambda one: one.learned(contact, now))
 
@@ -71,7 +71,7 @@ class Engine:
         for detector in self._second:
             self.evaluations[detector.name] += 1
         alerts = self._asked(self._second, lambda one: one.second(activity, frames, dropped))
-        moved = self._owners.second(activity) if self._owners is not None else ()
+        moved = self._by_owner(activity)
         if moved:
             for detector in self._moved:
                 self.evaluations[detector.name] += 1
@@ -106,6 +106,17 @@ class Engine:
         for detector in self._detectors:
             alerts += self._guarded(detector, lambda one: one.active())
         return sorted(alerts, key=lambda alert: (alert.started_at, alert.id))
+
+    def _by_owner(self, activity: Activity) -> list[OwnerSecond]:
+        if self._owners is None:
+            return []
+        try:
+            return self._owners.second(activity)
+        except Exception:  # noqa: BLE001  # as in `_guarded`: the rules that need no owners go on
+            self.failures["owners"] += 1
+            if self.failures["owners"] == 1:
+                _log.exception("owners cannot be told apart; rules about idle clients are blind in such seconds")
+            return []
 
     def _asked(self, detectors: Iterable[Detector], call: Callable[[Detector], Iterable[Alert]]) -> list[Alert]:
         alerts = [alert for detector in detectors for alert in self._guarded(detector, call)]

@@ -26,7 +26,7 @@ class Settings:
     min_bytes: Size = Size("100KB")
     """Uploaded to one owner within the window."""
     window: Duration = Duration("12h")
-    resolve_after: Duration = Duration("10m")
+    resolve_after: Duration = Duration("1h")
     """Without upload for this long, the alert is over."""
     severity: Severity = "warning"
 
