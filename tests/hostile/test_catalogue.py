@@ -87,12 +87,41 @@ M4   tests/hostile/test_tables.py::test_names_without_end
      tests/hostile/test_floods.py::test_a_flood_is_counted_bounded_and_hurts_nobody_else
 M7   tests/hostile/test_tables.py::test_addresses_that_were_chosen_to_collide_cost_what_random_ones_cost
 M8   tests/hostile/test_tables.py::test_quiet_flows_cost_nothing_while_they_are_quiet
+M11  tests/scenarios/alerts/flooder-beside-a-dripping-phone.toml
+     tests/scenarios/test_scenarios.py::test_scenario
 M13  tests/hostile/test_floods.py::test_a_large_house_fits
+T1   tests/scenarios/silent/clock-jumps-three-weeks.toml
+T2   tests/scenarios/silent/clock-jumps-back.toml
+     tests/scenarios/alerts/clock-jumps-back.toml
+T3   tests/scenarios/alerts/clock-slews.toml
 T4   tests/hostile/test_tables.py::test_frames_from_1970_and_2106_move_no_clock
      tests/hostile/test_floods.py::test_frames_from_1970_and_2106_move_no_clock
      tests/account/test_timeline.py::test_single_frames_in_1970_and_2106_are_clamped_and_counted
+     tests/scenarios/silent/stray-times.toml
+     tests/scenarios/alerts/stray-times.toml
+T5   tests/scenarios/alerts/out-of-order.toml
+     tests/scenarios/silent/out-of-order-below.toml
+T8   tests/foreground/sources/test_push.py::TestTime
+     tests/scenarios/alerts/phone-clock-forty-seconds-ahead.toml
+     tests/scenarios/silent/phone-clock-ten-minutes-behind.toml
+     tests/scenarios/silent/reports-out-of-order.toml
+T9   tests/test_app.py::test_eight_hours_of_sleep_are_not_eight_hours_in_background
+     tests/base/test_absence.py::test_eight_hours_of_sleep_show_once
+     tests/scenarios/silent/back-after-absence.toml
+T10  tests/scenarios/silent/burst-of-59-seconds.toml
+     tests/scenarios/alerts/burst-of-61-seconds.toml
+O17  tests/scenarios/silent/no-state-source.toml
+     tests/scenarios/silent/state-source-silent-for-hours.toml
+     tests/scenarios/silent/missed-heartbeats.toml
+     tests/scenarios/silent/flapping-source.toml
+     tests/scenarios/silent/lost-report.toml
+W12  tests/foreground/sources/test_push.py::TestAttacks
+     tests/foreground/sources/test_push.py::TestRepeats
+     tests/foreground/sources/test_push.py::TestWhose
+     tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
 
-QUIC and DHCP have no decoder yet: D11 and D19 see to it that their frames count as bytes and say nothing.
+QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
+bytes and say nothing.
 """
 
 import ast
@@ -106,8 +135,16 @@ from tests.hostile.cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DECODERS, FLOODS = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 13)
-WANTED = {f"D{number}" for number in DECODERS} | {f"M{number}" for number in FLOODS} | {"T4"}
+DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 8, 9, 10)
+WANTED = (
+    {f"D{number}" for number in DECODERS}
+    | {f"M{number}" for number in FLOODS}
+    | {f"T{number}" for number in TIMES}
+    | {"O17", "W12"}
+)
+
+
+TESTS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def catalogue() -> dict[str, list[str]]:
@@ -115,7 +152,7 @@ def catalogue() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     case = ""
     for line in (__doc__ or "").splitlines():
-        entry = re.fullmatch(r"([DMT]\d+)? +(tests/\S+::\w+)", line)
+        entry = re.fullmatch(r"([DMOTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
         if entry:
             case = entry[1] or case
             found[case].append(entry[2])
@@ -130,8 +167,11 @@ def test_every_case_is_tested() -> None:
 def test_the_tests_that_are_named_exist(case: str) -> None:
     for test in catalogue()[case]:
         path, _, name = test.partition("::")
+        if path.endswith(".toml"):
+            assert (ROOT / path).exists(), f"{case}: {test}"
+            continue
         body = ast.parse((ROOT / path).read_text()).body
-        assert name in [node.name for node in body if isinstance(node, ast.FunctionDef)], f"{case}: {test}"
+        assert name in [node.name for node in body if isinstance(node, TESTS)], f"{case}: {test}"
 
 
 def test_every_crafted_case_is_run_and_named() -> None:
