@@ -58,7 +58,8 @@ def decode(frame: bytes, wire: int) -> Row | str:
         source_mac, destination_mac, network.source, network.destination, network.protocol, *ports, vlan, 0
     )  # fmt: skip
     payload = at + network.header + header if payload_length else 0
-    return Row(key, network.length, flags, sequence, payload, payload_length, message and payload_length > 0)
+    marked = (message and payload_length > 0) or joins(packet[network.header : network.header + network.size], network)
+    return Row(key, network.length, flags, sequence, payload, payload_length, marked)
 
 
 def ethernet(frame: bytes) -> tuple[int, int, bytes, bytes, int] | str:
@@ -151,6 +152,13 @@ def transport(packet: bytes, network: Network) -> tuple[tuple[int, int], int, in
     if header > size:
         return ports, flags, sequence, 0, 0, False
     return ports, flags, sequence, header, size - header, ports[0] == 53 or hello(known[header:])
+
+
+def joins(known: bytes, network: Network) -> bool:
+    """Whether it goes to a DHCP server, or asks for routers: that tells by the headers alone."""
+    if network.protocol == 58:
+        return known[:1] == b"\x85"
+    return network.protocol == 17 and len(known) >= 4 and unpack_from(">H", known, 2)[0] == 67
 
 
 def hello(payload: bytes) -> bool:
