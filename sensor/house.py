@@ -87,11 +87,17 @@ class House:
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
 
-    def open(self) -> None:
-        """Opens the databases and lists. DataError, ConfigError."""
+    def open(self, *, states_follow: bool = False) -> None:
+        """Opens the databases and lists. DataError, ConfigError.
+
+        `states_follow`: phone states will be reported, though no source of them is configured.
+        """
         self.geo.open()
         self.vendors.open()
-        self._allowances.ship(read_allow_lists(self._config))
+        # Without anybody who reports, no rule about idle clients can ever say anything: they cost nothing then.
+        self.pipeline.follows_uploads = states_follow or bool(self.sources)
+        if self.pipeline.follows_uploads:
+            self._allowances.ship(read_allow_lists(self._config))
 
     def close(self) -> None:
         """Closes them."""

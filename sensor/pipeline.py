@@ -143,6 +143,8 @@ class Pipeline:
         self._names = names
         self._on_alert = on_alert
         self._states = states or NobodyReports()
+        self.follows_uploads = True
+        """Whether what is upload is told apart; only rules about clients whose use is known ask for it."""
         self.before_second: Callable[[int], None] = lambda _: None
         """Called with the end (ns) of each second before it is judged, and with the start of one after a silence."""
         self.lookers: list[Callable[[Activity, dict[int, str]], None]] = []
@@ -231,7 +233,8 @@ class Pipeline:
             if self.ledger.crowded:
                 self.ledger.post(self.flows.collect(held=False))  # so that it is known which contacts are quiet
             self._classify(packets, new + span.start, flows[new], times[new])
-        self.flows.note_uploads(packets, span, flows)
+        if self.follows_uploads:
+            self.flows.note_uploads(packets, span, flows)
         for heard in listen(self.messages, self.flows, batch, packets, span, flows, times, self._tunnels):
             self._learn(heard)
 

@@ -1,6 +1,7 @@
 """Who made a network card: the IEEE's registry of MAC prefixes (MA-L, MA-M and MA-S)."""
 
-import lzma
+import gzip
+import zlib
 from pathlib import Path
 
 from sensor.enrich.embedded import DATA
@@ -16,16 +17,18 @@ _DIGITS = (9, 7, 6)
 class Vendors:
     """Vendor names by MAC; 1.6 MB of sorted text, searched in place: 40 us a lookup, so ask once per client."""
 
-    def __init__(self, path: Path = DATA / "oui.tsv.xz") -> None:
-        """`path`: xz of lines `PREFIX<TAB>vendor`, upper-case hex, sorted by prefix."""
+    def __init__(self, path: Path = DATA / "oui.tsv.gz") -> None:
+        """`path`: gzip of lines `PREFIX<TAB>vendor`, upper-case hex, sorted by prefix."""
         self.path = path
         self._lines = b""
 
     def open(self) -> None:
         """Reads the table; DataError where that fails."""
         try:
-            self._lines = lzma.decompress(self.path.read_bytes())
-        except (OSError, lzma.LZMAError, EOFError) as error:
+            self._lines = gzip.decompress(self.path.read_bytes())
+            if not self._lines:
+                raise EOFError("it is empty")
+        except (OSError, zlib.error, EOFError) as error:
             raise DataError(f"{self.path} cannot be read ({error}): install idlewire again") from error
 
     def close(self) -> None:

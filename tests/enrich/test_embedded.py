@@ -150,6 +150,6 @@ def test_licences_and_figures_stand_beside_the_data() -> None:
     facts = json.loads((DATA / "ipinfo_lite.json").read_text())
     assert facts["attribution"] == ATTRIBUTION
     assert ATTRIBUTION in text
-    for name in ("ipinfo_lite.mmdb.xz", "oui.tsv.xz"):
+    for name in ("ipinfo_lite.mmdb.xz", "oui.tsv.gz"):
         assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() in text
     assert facts["sha256"] in text
