@@ -24,12 +24,13 @@ class Vendors:
 
     def open(self) -> None:
         """Reads the table; DataError where that fails."""
+        why: object = "it is empty"
         try:
             self._lines = gzip.decompress(self.path.read_bytes())
-            if not self._lines:
-                raise EOFError("it is empty")
         except (OSError, zlib.error, EOFError) as error:
-            raise DataError(f"{self.path} cannot be read ({error}): install idlewire again") from error
+            why = error
+        if not self._lines:
+            raise DataError(f"{self.path} cannot be read ({why}): install idlewire again")
 
     def close(self) -> None:
         """No vendor is known afterwards."""
