@@ -130,7 +130,8 @@ class App:
         if warning:
             _log.warning("%s", warning)
         self.house.open()
-        self.house.suffixes.open()
+        if self.house.sources:
+            self.house.suffixes.open()
         self.delivery.prepare()
         for source in self.house.sources:
             source.prepare()

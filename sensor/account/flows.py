@@ -33,7 +33,7 @@ Rows = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _NEVER = np.iinfo(np.int64).max
-_INDEX_PER_FLOW = 12
+_INDEX_PER_FLOW = 6
 
 
 @dataclass(slots=True)
@@ -83,7 +83,8 @@ class FlowTable:
         """The flow's SYN was seen; `start` is valid."""
         self.start = np.zeros(most, np.uint32)
         """TCP sequence number of the flow's first payload byte."""
-        self._uploads = Uploads(most)
+        self._uploads: Uploads | None = None
+        """Made when somebody first asks what is upload."""
 
     @property
     def full(self) -> bool:
@@ -104,6 +105,8 @@ class FlowTable:
 
     def note_uploads(self, packets: Packets, span: slice, flows: Rows) -> None:
         """Counts what of the packets in `span` is upload, once their flows are classified."""
+        if self._uploads is None:
+            self._uploads = Uploads(self.most)
         self._uploads.add(flows, self.side[flows] == SENT, packets, span)
 
     def unclassified(self, flows: Rows) -> Rows:
@@ -126,9 +129,10 @@ class FlowTable:
         `held` False: without those that wait for the end of the second, and without uploads.
         """
         ready = (self.packets[: self.count] > 0) & (self.service[: self.count] != UNKNOWN)
-        if held:
-            ready |= self._uploads.waiting(self.count) & (self.service[: self.count] != UNKNOWN)
-        else:
+        uploads = self._uploads if held else None
+        if uploads is not None:
+            ready |= uploads.waiting(self.count) & (self.service[: self.count] != UNKNOWN)
+        if not held:
             ready &= ~self.held[: self.count]
         flows = np.flatnonzero(ready)
         collected = Collected(
@@ -139,7 +143,7 @@ class FlowTable:
             self.packets[flows],
             self.first[flows],
             self.last[flows],
-            self._uploads.settle(flows) if held else np.zeros(len(flows), np.int64),
+            np.zeros(len(flows), np.int64) if uploads is None else uploads.settle(flows),
         )
         self.bytes[flows] = 0
         self.packets[flows] = 0
@@ -178,7 +182,8 @@ class FlowTable:
         for name in ("_words", "_tail", "service", "side", "last", "held", "wanted", "started", "start"):
             column = getattr(self, name)
             column[: len(kept)] = column[kept]
-        self._uploads.keep(kept)
+        if self._uploads is not None:
+            self._uploads.keep(kept)
         self.count = len(kept)
         self._classified = 0
         self._index[:] = -1
@@ -263,7 +268,8 @@ class FlowTable:
         self.last[new] = 0
         self.wanted[new] = False
         self.started[new] = False
-        self._uploads.open(new)
+        if self._uploads is not None:
+            self._uploads.open(new)
 
     def _note_starts(self, flows: Rows, flags: NDArray[np.uint8], sequence: NDArray[np.uint32]) -> None:
         opening = np.flatnonzero(flags & SYN != 0)
