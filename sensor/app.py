@@ -177,8 +177,8 @@ class App:
         async with asyncio.TaskGroup() as group:
             while True:
                 asked = {client: task for client, task in asked.items() if not task.done()}
-                for client in self.house.engine.take_suspects() if sources else ():
-                    if client not in asked:
+                for client in self.house.engine.take_suspects():
+                    if sources and client not in asked:
                         asked[client] = group.create_task(_refresh_all(sources, client))
                 await asyncio.sleep(IDLE)
 
@@ -248,7 +248,11 @@ class App:
 
 
 async def _refresh_all(sources: Sequence[Source], client: str) -> None:
-    await asyncio.gather(*(source.refresh(client) for source in sources))
+    outcomes = await asyncio.gather(*(source.refresh(client) for source in sources), return_exceptions=True)
+    for source, outcome in zip(sources, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            source.counts["crashed"] = source.counts.get("crashed", 0) + 1
+            _log.debug("foreground source %s could not refresh %s: %r", source.name, client, outcome)
 
 
 def run_daemon(config: Config) -> None:

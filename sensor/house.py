@@ -1,7 +1,10 @@
 """The pipeline with all that it asks, built from a configuration; and what others may see of it."""
 
+import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from sensor import __version__
 from sensor.account import snapshot
@@ -24,11 +27,17 @@ from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.book import ForegroundBook
 from sensor.foreground.fusion import fuse
 from sensor.foreground.standing import Standing
+from sensor.model.activity import Activity
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
-from sensor.model.foreground import Change, Report
+from sensor.model.foreground import Change, Report, State
 from sensor.pipeline import Pipeline
+
+IDLE_DETECTORS = frozenset({"background_upload", "idle_drip", "unused_device", "upload_burst"})
+"""Those that say that nobody used a client."""
+
+_log = logging.getLogger(__name__)
 
 
 class House:
@@ -59,7 +68,9 @@ class House:
             state_dir=config.state_dir,
         )
         self.sources = [each.plugin(each.settings, about) for each in config.foreground.sources]
-        self._expecting = [each.expected for each in self.sources if type(each).expected is not Source.expected]
+        self._expecting = [
+            partial(_expected, each) for each in self.sources if type(each).expected is not Source.expected
+        ]
         self._rules = config.foreground.rules
         self.foreground = ForegroundBook(self._rules, self._expecting)
         self.learned = Learned()
@@ -80,24 +91,25 @@ class House:
                 config.account.max_destinations,
                 config.account.max_destinations_per_client,
             ),
-            on_alert=on_alert,
+            on_alert=self._alerted,
             states=self.foreground,
         )
-        self.pipeline.lookers += [each.second for each in self.sources if type(each).second is not Source.second]
+        # As long as nobody reports, no rule about idle clients can say anything, and what is upload costs nothing.
+        self.pipeline.follows_uploads = bool(self.sources)
+        self.pipeline.lookers += [
+            partial(_look, each) for each in self.sources if type(each).second is not Source.second
+        ]
+        self._on_alert = on_alert
+        self._truths: Counter[tuple[str, State]] = Counter()
+        """(detector, what a phone's own counters say) -> alerts that are over."""
         self._vendor_of: dict[bytes, str | None] = {}
         self._name = config.name or socket.gethostname()
 
-    def open(self, *, states_follow: bool = False) -> None:
-        """Opens the databases and lists. DataError, ConfigError.
-
-        `states_follow`: phone states will be reported, though no source of them is configured.
-        """
+    def open(self) -> None:
+        """Opens the databases and lists. DataError, ConfigError."""
         self.geo.open()
         self.vendors.open()
-        # Without anybody who reports, no rule about idle clients can ever say anything: they cost nothing then.
-        self.pipeline.follows_uploads = states_follow or bool(self.sources)
-        if self.pipeline.follows_uploads:
-            self._allowances.ship(read_allow_lists(self._config))
+        self._allowances.ship(read_allow_lists(self._config))
 
     def close(self) -> None:
         """Closes them."""
@@ -105,6 +117,7 @@ class House:
 
     def report(self, report: Report) -> bool:
         """A source of phone states says something; False where that told nothing new."""
+        self.pipeline.follows_uploads = True
         return self.foreground.report(report)
 
     def client_at(self, address: str) -> str | None:
@@ -127,7 +140,7 @@ class House:
 
     def counters(self) -> Counters:
         """All counts of the pipeline; capture adds its own."""
-        pipeline, ledger = self.pipeline, self.pipeline.ledger
+        pipeline, ledger, now = self.pipeline, self.pipeline.ledger, self._clock() or self.now
         return Counters(
             frames=pipeline.counts.frames,
             dropped_frames=pipeline.counts.dropped,
@@ -155,11 +168,9 @@ class House:
             },
             reports={**self.foreground.outcomes, **{(name, "lost"): n for name, n in self.foreground.lost.items()}},
             source_events={(each.name, kind): n for each in self.sources for kind, n in each.counts.items()},
-            inferred={pair: n for each in self.sources for pair, n in getattr(each, "verdicts", {}).items()},
-            standings=[
-                (client, SourceState(said.source, said.state, said.observed_at))
-                for client, said in self.foreground.standings()
-            ],
+            verdicts={(each.name, *pair): n for each in self.sources for pair, n in each.verdicts.items()},
+            alert_truths=dict(self._truths),
+            standings=[(client, self._alone(said, now)) for client, said in self.foreground.standings()],
         )
 
     def clients(self) -> list[Client]:
@@ -180,7 +191,7 @@ class House:
 
     def phone_states(self, client: str | None) -> list[ClientForeground]:
         """Whether a person uses one client, or each that there is."""
-        now = max(self._clock(), self.now)
+        now = self._clock() or self.now
         known = {row.id for row in self.pipeline.ledger.clients.values()} | set(self.foreground.clients())
         # Asking after a client that nobody knows must not make it known: that would push others out.
         asked = known - {"other"} if client is None else known & {client} - {"other"}
@@ -191,16 +202,25 @@ class House:
 
     def timeline(self, client: str) -> list[Change]:
         """What was known of the client, oldest first."""
-        return self.foreground.between(client, 0, max(self._clock(), self.now))
+        return self.foreground.between(client, 0, self._clock() or self.now)
+
+    def _alerted(self, alert: Alert) -> None:
+        if alert.state == "resolved" and alert.detector in IDLE_DETECTORS:
+            evidence = alert.evidence
+            for source in self.sources:
+                behind = source.counted(alert.client.id, evidence.first_seen, evidence.last_seen)
+                if behind is not None:
+                    self._truths[alert.detector, "background" if behind else "foreground"] += 1
+        self._on_alert(alert)
 
     def _foreground(self, client: str, said: list[Standing], now: int) -> ClientForeground:
         expected = [standing for ask in self._expecting if (standing := ask(client, now)[0]) is not None]
-        sources = tuple(
-            SourceState(each.source, fuse([each], now, self._rules).foreground.state, each.observed_at)
-            for each in (*said, *expected)
-            if each.observed_at >= 0
-        )
-        return ClientForeground(client, self._called.get(client), now, self.foreground.at(client, now), sources)
+        sources = tuple(self._alone(each, now) for each in (*said, *expected) if each.observed_at >= 0)
+        return ClientForeground(client, self._called.get(client), now, self.foreground.peek(client, now), sources)
+
+    def _alone(self, said: Standing, now: int) -> SourceState:
+        """What one source is worth by itself: unknown once it is too old, or reports of it are missing."""
+        return SourceState(said.source, fuse([said], now, self._rules).foreground.state, said.observed_at)
 
     def _events(self) -> dict[str, int]:
         messages, timeline = self.pipeline.messages, self.pipeline.timeline
@@ -234,3 +254,25 @@ class House:
         vendor, name = self._describe(row.mac)
         addresses = tuple(address_text(address) for address in row.addresses)
         return AlertClient(identity, mac_text(row.mac) if row.mac else None, name, vendor, addresses)
+
+
+def _expected(source: Source, client: str, now: int) -> tuple[Standing | None, int | None]:
+    """What a source expects; nothing, and a count, where it fails: the others go on."""
+    try:
+        return source.expected(client, now)
+    except Exception:  # noqa: BLE001  # one source must not blind the others, nor stop the sensor
+        _crashed(source)
+        return None, None
+
+
+def _look(source: Source, activity: Activity, called: Mapping[int, str]) -> None:
+    try:
+        source.second(activity, called)
+    except Exception:  # noqa: BLE001
+        _crashed(source)
+
+
+def _crashed(source: Source) -> None:
+    source.counts["crashed"] = source.counts.get("crashed", 0) + 1
+    if source.counts["crashed"] == 1:
+        _log.exception("foreground source %s failed; the others go on, and so will it", source.name)

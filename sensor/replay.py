@@ -36,7 +36,7 @@ def replay(
     if foreground is not None:
         called = {name: mac for mac, name in config.client_names.items()}
         house.pipeline.before_second = Reporter(read_reports(foreground, called), house.report).advance
-    house.open(states_follow=foreground is not None)
+    house.open()
     try:
         files = CaptureFiles(paths)
         for batch in files.batches(BATCH):

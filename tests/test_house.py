@@ -139,6 +139,63 @@ def test_configured_prefixes_and_given_ones_are_local() -> None:
     assert house.configured_local == ("8.0.0.0/8", "42.62.0.0/16")
 
 
+REPORTING = {"foreground": {"push": {"phone": [{"client": PHONE_ID, "token": "x" * 20}]}}}
+
+
+def said(house: House, event: Any, at: int) -> bool:
+    time = START + at * SECOND
+    return house.report(Report(PHONE_ID, "push", event, None, time, time))
+
+
+def test_looking_settles_nothing() -> None:
+    now = [START + 10**6 * SECOND]
+    house = House(parse(REPORTING), lambda _: None, clock=lambda: now[0])
+    said(house, "screen_off", 0)
+    [phone] = house.phone_states(PHONE_ID)
+    assert phone.foreground.state == "unknown", "a look from far ahead: the report is too old there"
+    assert said(house, "screen_on", 100)
+    assert house.foreground.at(PHONE_ID, START + 200 * SECOND).state == "foreground"
+
+
+def test_what_a_source_says_is_shown_as_what_it_is_worth() -> None:
+    now = [START + 100 * SECOND]
+    house = House(parse(REPORTING), lambda _: None, clock=lambda: now[0])
+    said(house, "screen_off", 0)
+    assert [each.state for _, each in house.counters().standings] == ["background"]
+    now[0] += 13 * 3_600 * SECOND
+    assert [each.state for _, each in house.counters().standings] == ["unknown"]
+
+
+@pytest.mark.parametrize("hook", ["second", "expected"])
+def test_a_source_that_fails_blinds_nobody(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    settings = {"foreground": {**REPORTING["foreground"], "inferred": {}}}
+    monkeypatch.setattr(f"sensor.foreground.sources.inferred.Inferred.{hook}", fails, raising=False)
+    house = House(parse(settings), lambda _: None)
+    said(house, "screen_off", 0)
+    for each in batches([(at * SECOND, tcp(HOME, FAR)) for at in range(4)]):
+        house.pipeline.feed(each)
+    house.pipeline.finish()
+    assert house.foreground.at(PHONE_ID, START + 3_600 * SECOND).state == "background"
+    assert house.counters().source_events["inferred", "crashed"] > 0
+
+
+def test_alerts_are_held_against_what_the_phone_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensor.foreground.sources.push.Push.counted", lambda *_: True)
+    settings = {**REPORTING, "detect": {"background_upload": {"for": "5s", "min_bytes": "10KB", "resolve_after": "5s"}}}
+    heard: list[Alert] = []
+    house = House(parse(settings), heard.append)
+    said(house, "screen_off", 0)
+    frames = [(at * SECOND, tcp(HOME, FAR, bytes(1_400), sequence=at * 1_400)) for at in range(70, 100)]
+    for each in batches([*frames, (200 * SECOND, udp(HOME, GATEWAY))]):
+        house.pipeline.feed(each)
+    house.pipeline.finish()
+    assert [alert.state for alert in heard if alert.detector == "background_upload"] == ["firing", "resolved"]
+    assert house.counters().alert_truths == {("background_upload", "background"): 1}
+
+
 def test_now_is_the_packets_own_time() -> None:
     house = fed([(7 * SECOND, udp(HOME, GATEWAY))])
     assert house.now == START + 7 * SECOND

@@ -61,8 +61,10 @@ class Counters:
     """(source, taken | repeated | refused | lost) -> reports of phone states."""
     source_events: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(source, kind) -> times, of a closed set: what became of its requests and connections."""
-    inferred: Mapping[tuple[State, State], int] = field(default_factory=dict)
-    """(state inferred from traffic, state known better) -> statements."""
+    verdicts: Mapping[tuple[str, State, State], int] = field(default_factory=dict)
+    """(source, what was said, what is known better) -> times; the source is who guessed (inferred) or counted (adb)."""
+    alert_truths: Mapping[tuple[str, State], int] = field(default_factory=dict)
+    """(detector, what a phone's own counters say of the alert) -> alerts that are over."""
     standings: Sequence[tuple[str, "SourceState"]] = ()
     """(client id, what one source says of it)."""
     country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)

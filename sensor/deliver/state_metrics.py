@@ -46,8 +46,15 @@ def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
         by_label(counters.source_events),
     )
     yield counter(
-        "foreground_inferred",
-        "States inferred from traffic, by the state that another source knew: the measured precision of the guess.",
-        ("inferred", "known"),
-        by_label(counters.inferred),
+        "foreground_verdicts",
+        "What was said of a client's use, by what is known better: inferred states by those that others reported, the "
+        "sensor's states by what a phone counted (adb). The measured precision.",
+        ("source", "said", "known"),
+        {tuple(key): times for key, times in counters.verdicts.items()},
+    )
+    yield counter(
+        "alerts_truth",
+        "Alerts about idle clients that are over, by what the phone's own counters say of that time.",
+        ("detector", "known"),
+        by_label(counters.alert_truths),
     )

@@ -1,5 +1,6 @@
 """What a source of phone states is."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from sensor.base.registry import Registry
 from sensor.base.times import SECOND
 from sensor.foreground.standing import Standing
 from sensor.model.activity import Activity
-from sensor.model.foreground import NOTHING_KNOWN, Foreground, Report
+from sensor.model.foreground import NOTHING_KNOWN, Foreground, Report, State
 from sensor.model.posted import Answer, Posted, refused
 
 MAX_SKEW = 30 * SECOND
@@ -59,6 +60,8 @@ class Source:
         self.facts = facts
         self.counts: dict[str, int] = {}
         """Kind -> times, of a closed set: what became of its reports, and its failures."""
+        self.verdicts: Counter[tuple[State, State]] = Counter()
+        """(what was said, what is known better) -> times, for sources that can tell how right somebody is."""
 
     def prepare(self) -> None:
         """Reads files (tokens) while the sensor still may. ConfigError."""
@@ -81,6 +84,10 @@ class Source:
     def expected(self, client: str, now: int) -> tuple[Standing | None, int | None]:
         """What the source expects of a client at `now` without any report, and when that changes (ns)."""
         return None, None
+
+    def counted(self, client: str, start: int, end: int) -> bool | None:
+        """Whether a client itself counted what it sent from `start` to `end` (ns) as background; None: unknown."""
+        return None
 
     def second(self, activity: Activity, called: Mapping[int, str]) -> None:
         """A second of packet time is over; `called`: the ids of the clients in it, by the activity's numbers."""

@@ -111,6 +111,11 @@ class ForegroundBook(ForegroundStates):
         at = bisect_right(known.times, time)
         return known.changes[at - 1].foreground if at else NOTHING_KNOWN
 
+    def peek(self, client: str, time: int) -> Foreground:
+        """What is known at `time`, without settling anything: for those who only show it."""
+        known = self._clients.peek(client)
+        return self._weigh(client, known or _Client(), time).foreground
+
     def codes(self, clients: Iterable[str], time: int) -> list[int]:
         """The state numbers of several clients at `time`."""
         if not len(self._clients) and not self._expected:

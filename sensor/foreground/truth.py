@@ -1,4 +1,4 @@
-"""What a phone's own counters say of its uploads, and how well the sensor's verdicts agree with it: pure.
+"""What a phone's own counters say of its uploads, against which the sensor's verdicts are held: pure.
 
 1. Between two samples, apps that were in front at both ends sent in front, apps that were in front at neither end sent
    behind; what an app sent that changed sides meanwhile is unsure.
@@ -7,7 +7,7 @@
 3. A history that stands still for half an hour tells of all that time at once: its span begins where it last moved.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sensor.foreground.netstats import Sent
@@ -38,36 +38,6 @@ class Span(NamedTuple):
         return None if not total else not self.front and self.behind * 100 >= SHARE_PERCENT * total
 
 
-class Episode(NamedTuple):
-    """An upload as the sensor saw it, and its verdict; times in ns."""
-
-    client: str
-    start: int
-    end: int
-    background: bool
-
-
-class Score(NamedTuple):
-    """How many episodes were which; a positive is one that the sensor called background."""
-
-    true_positives: int = 0
-    false_positives: int = 0
-    false_negatives: int = 0
-    true_negatives: int = 0
-    unlabelled: int = 0
-    """The phone does not say."""
-
-    @property
-    def precision(self) -> float | None:
-        """Of what was called background, how much was; None: nothing was called so."""
-        return _ratio(self.true_positives, self.false_positives)
-
-    @property
-    def recall(self) -> float | None:
-        """Of what was background, how much was called so; None: nothing was."""
-        return _ratio(self.true_positives, self.false_negatives)
-
-
 class Spans:
     """Spans out of successive samples of one client, of which only the last is kept."""
 
@@ -89,12 +59,6 @@ class Spans:
         return span if span is not None and span.background is not None else None
 
 
-def spans(samples: Iterable[Sample]) -> list[Span]:
-    """All of them, in order of time."""
-    found = Spans()
-    return [span for sample in samples if (span := found.add(sample)) is not None]
-
-
 def label(start: int, end: int, found: Iterable[Span]) -> bool | None:
     """Whether what was sent from `start` to `end` was background: all spans that overlap it, taken together."""
     inside = [span for span in found if span.start < end and span.end > start]
@@ -106,21 +70,6 @@ def label(start: int, end: int, found: Iterable[Span]) -> bool | None:
         sum(span.unsure for span in inside),
     )
     return total.background
-
-
-def score(episodes: Iterable[Episode], found: Mapping[str, Iterable[Span]]) -> Score:
-    """The sensor's verdicts against the spans of each client."""
-    counts = [0] * len(Score._fields)
-    for episode in episodes:
-        truth = label(episode.start, episode.end, found.get(episode.client, ()))
-        counts[_place(truth, called=episode.background)] += 1
-    return Score(*counts)
-
-
-def _place(truth: bool | None, *, called: bool) -> int:
-    if truth is None:
-        return 4
-    return (0 if truth else 1) if called else (2 if truth else 3)
 
 
 def _span(before: Sample, after: Sample) -> Span | None:
@@ -145,7 +94,3 @@ def _span(before: Sample, after: Sample) -> Span | None:
         else:
             behind += moved
     return Span(before.time, after.time, front, behind, unsure)
-
-
-def _ratio(right: int, wrong: int) -> float | None:
-    return right / (right + wrong) if right + wrong else None

@@ -37,12 +37,14 @@ def test_reports_and_the_precision_of_what_was_inferred() -> None:
     counters = Counters(
         reports={("push", "taken"): 4, ("push", "lost"): 1},
         source_events={("adb", "offline"): 2},
-        inferred={("background", "foreground"): 3},
+        verdicts={("inferred", "background", "foreground"): 3},
+        alert_truths={("background_upload", "background"): 2},
     )
     found = samples(counters, set())
     assert found["foreground_reports_total", "push", "lost"] == 1
     assert found["foreground_source_events_total", "adb", "offline"] == 2
-    assert found["foreground_inferred_total", "background", "foreground"] == 3
+    assert found["foreground_verdicts_total", "inferred", "background", "foreground"] == 3
+    assert found["alerts_truth_total", "background_upload", "background"] == 2
 
 
 def test_series_have_an_end(monkeypatch) -> None:

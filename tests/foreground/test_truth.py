@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from sensor.base.times import SECOND
 from sensor.foreground.netstats import Counter, Sent, counters
-from sensor.foreground.truth import Episode, Sample, Score, Span, label, score, spans
+from sensor.foreground.truth import Sample, Span, Spans, label
 from tests.foreground.dumps import history, live
 
 CHAT, PHOTOS = 10214, 10301
@@ -15,6 +15,12 @@ PHONE = "60:38:e0:c5:35:a0"
 def samples(*taken):
     """(second, uid -> bytes, uids in front) each."""
     return [Sample(at * SECOND, counters(live(sent, front))) for at, sent, front in taken]
+
+
+def spans(samples):
+    """Those of one client, in order of time."""
+    measured = Spans()
+    return [span for sample in samples if (span := measured.add(sample)) is not None]
 
 
 def test_photos_that_go_out_behind_a_dark_screen():
@@ -77,28 +83,6 @@ def test_an_episode_is_labelled_by_all_spans_that_it_touches():
     assert label(5, 25, found) is False
     assert label(30, 40, found) is None
     assert label(0, 10, []) is None
-
-
-def test_precision_and_recall():
-    found = {PHONE: [Span(0, 10, 0, 100), Span(10, 20, 50, 0), Span(20, 30, 0, 100)]}
-    episodes = [
-        Episode(PHONE, 0, 9, background=True),
-        Episode(PHONE, 12, 18, background=True),
-        Episode(PHONE, 21, 29, background=False),
-        Episode(PHONE, 13, 19, background=False),
-        Episode(PHONE, 40, 50, background=True),
-        Episode("aa:bb:cc:dd:ee:00", 0, 9, background=True),
-    ]
-    result = score(episodes, found)
-    assert result == Score(1, 1, 1, 1, unlabelled=2)
-    assert result.precision == 0.5
-    assert result.recall == 0.5
-
-
-def test_nothing_to_score():
-    assert score([], {}) == Score()
-    assert Score().precision is None
-    assert Score().recall is None
 
 
 COUNTED = st.builds(

@@ -25,7 +25,7 @@ from sensor.foreground.adb_server import (
 )
 from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.standing import MISSED
-from sensor.foreground.truth import Sample, Span, Spans
+from sensor.foreground.truth import Sample, Span, Spans, label
 from sensor.model.foreground import Event, Report
 
 MAX_PHONES = 32
@@ -253,6 +253,9 @@ class Adb(Source):
         fresh = before is not None and now - before[0] <= MISSED * self._settings.poll
         return fresh and powered and before is not None and not before[1]
 
+    def counted(self, client: str, start: int, end: int) -> bool | None:
+        return label(start, end, self.spans.get(client, ()))
+
     def _sample(self, phone: Watched, text: str, now: int) -> None:
         counted = netstats.counters(text)
         if counted is None:
@@ -260,6 +263,9 @@ class Adb(Source):
             phone.counters = netstats.LIVE if netstats.has_live(text) else netstats.DETAIL
         elif (span := phone.measured.add(Sample(now, counted))) is not None:
             self.spans[phone.client].append(span)
+            # What the sensor believed then, by all its sources, against what the phone counted.
+            said = self.facts.known(phone.client, span.end).state
+            self.verdicts[said, "background" if span.background else "foreground"] += 1
 
     def _unclear(self, phone: Watched) -> None:
         """A phone between two apps says nothing for a moment; one that goes on so is not understood."""

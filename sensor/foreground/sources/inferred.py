@@ -6,7 +6,7 @@ is never more than info. Where another source knows better, what was inferred is
 measured precision of this guess in this house.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,8 +60,6 @@ class Inferred(Source):
 
     def __init__(self, settings: Settings, facts: SourceFacts) -> None:
         super().__init__(settings, facts)
-        self.verdicts: Counter[tuple[State, State]] = Counter()
-        """(inferred, known by another source) -> statements."""
         self._settings = settings
         self._clients: BoundedDict[str, _Client] = BoundedDict(MAX_CLIENTS)
 

@@ -16,7 +16,6 @@ from sensor.foreground.book import ForegroundBook
 from sensor.foreground.fusion import Rules
 from sensor.foreground.sources import adb
 from sensor.foreground.sources.adb import Adb, Settings
-from sensor.foreground.truth import Episode, score
 from sensor.model.foreground import Report
 from tests.foreground.dumps import HOMES, VERSIONS, Phone, history, live
 from tests.foreground.fake_adb import FakePhone, serving, until
@@ -373,12 +372,10 @@ async def test_the_phones_own_counters_score_the_sensor():
         (90_000, 0, False),
         (0, 4_000_000, True),
     ]
-    verdicts = [
-        Episode(NOTE, START + 2 * SECOND, START + 8 * SECOND, background=False),
-        Episode(NOTE, START + 21 * SECOND, START + 28 * SECOND, background=True),
-    ]
-    result = score(verdicts, spans)
-    assert (result.precision, result.recall) == (1.0, 1.0)
+    assert it.source.counted(NOTE, START + 2 * SECOND, START + 8 * SECOND) is False
+    assert it.source.counted(NOTE, START + 21 * SECOND, START + 28 * SECOND) is True
+    assert it.source.counted(PIXEL, START, START + 28 * SECOND) is None
+    assert sum(it.source.verdicts.values()) == 2
 
 
 async def test_an_older_phone_is_asked_for_its_history():
