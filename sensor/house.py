@@ -64,6 +64,7 @@ class House:
             known=lambda client, now: self.foreground.at(client, now),  # noqa: PLW0108  # there is none yet
             ids={name: client for client, name in self._called.items()},
             whose=self.client_at,
+            seen=lambda client: self.pipeline.ledger.by_id(client) is not None,
             withdraw=lambda client, source: self.foreground.withdraw(client, source, clock()),
             state_dir=config.state_dir,
         )

@@ -100,9 +100,13 @@ def _line(status: int, answer: dict[str, Any], place: str, now: int) -> str:
         raise Refused(f"the sensor on {place} runs without [foreground.manual]: restart it")
     if status != 200:
         raise Refused(f"the sensor on {place} did not take that: {said}")
+    if answer.get("state") not in ("background", "none"):
+        raise Refused(f"what answers on {place} is no sensor: check web.listen")
     client, name = printable(str(answer.get("client"))), printable(str(answer.get("name")))
     who = client if name == client else f"{name} ({client})"
     if answer.get("state") != "background":
+        if not answer.get("held_before", True):
+            return f"{who}: there was no statement of yours"
         return f"{who}: your statement is over; what its own sources report holds again"
     try:
         end = datetime.fromisoformat(str(answer.get("until")))
@@ -110,4 +114,5 @@ def _line(status: int, answer: dict[str, Any], place: str, now: int) -> str:
         raise Refused(f"the sensor on {place} gave an answer that makes no sense") from None
     shown = end.astimezone()
     day = "" if shown.date() == datetime.fromtimestamp(now // SECOND, UTC).astimezone().date() else f"{shown:%Y-%m-%d} "
-    return f"{who}: counts as not in use until {day}{shown:%H:%M}"
+    unseen = "" if answer.get("seen", True) else " (no such client was seen so far)"
+    return f"{who}: counts as not in use until {day}{shown:%H:%M}{unseen}"

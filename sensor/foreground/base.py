@@ -33,6 +33,8 @@ class SourceFacts:
     """A client's id by its configured name."""
     whose: Callable[[str], str | None] = lambda _: None
     """The id of the client that has an address now; None: nobody known."""
+    seen: Callable[[str], bool] = lambda _: True
+    """Whether a client of that id was seen on the network."""
     withdraw: Callable[[str, str], None] = lambda _client, _source: None
     """(client, source): the source takes back what it said."""
     state_dir: Path | None = None

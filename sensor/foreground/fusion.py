@@ -4,7 +4,8 @@
    long as it said itself (`until`); never while reports of it may be lost. Silence of a believed source is no news.
 2. Sources have ranks: a person's own word (manual), what a device reports (push, home_assistant, adb, mqtt), what a
    schedule expects, what traffic looks like (inferred). Within the best rank that says anything, the freshest wins.
-3. Others of that rank that say the opposite are named, so that a contradiction shows.
+3. Others that say the opposite are named, so that a contradiction shows: those of that rank, and what a device reports
+   against a person's word.
 4. For `grace` after a device was put away it still counts as it did before: what was under way may end.
 5. Where nobody is believed, the state is unknown.
 """
@@ -57,7 +58,7 @@ def fuse(standings: Iterable[Standing], now: int, rules: Rules) -> Verdict:
         sorted(
             each.source
             for each in believed
-            if rank(each.source) == rank(best.source)
+            if rank(each.source) >= min(rank(best.source), REPORTED)
             and {_effective(each, now, rules), state} == {"foreground", "background"}
         )
     )

@@ -34,6 +34,11 @@ class ForegroundKeys:
     grace: Duration = Duration("60s")
     """After a phone was put away, what it sends still counts as before for this long."""
 
+    def __post_init__(self) -> None:
+        """ValueError where no client could ever count as idle."""
+        if self.max_age <= self.grace:
+            raise ValueError("max_age: expected more than `grace`: else no client ever counts as idle")
+
 
 @dataclass(frozen=True, slots=True)
 class ForegroundSettings:

@@ -31,7 +31,16 @@ POLL = 10 * SECOND
 """ns between polls, until two of them have shown it."""
 
 MAX_GAPS = 8
-"""Gaps between heartbeats from which the interval is learned: their median."""
+"""Gaps between heartbeats or polls from which the interval is learned: their median."""
+
+LEAST_GAPS = 2
+"""Gaps from which it is learned at least: a heartbeat that is sent twice, or after a night, is no rhythm."""
+
+LEAST_GAP = 30 * SECOND
+"""ns: heartbeats that follow sooner are repetitions."""
+
+FORGOTTEN = 86_400 * SECOND
+"""ns without a heartbeat after which a source that still reports has stopped to send them: none is missed then."""
 
 RESTARTED = 1
 """A sequence number up to this says that the source counts anew."""
@@ -102,7 +111,7 @@ class Standing:
         """ns between signs of life; None for a source that gives none."""
         if self.promised is not None:
             return self.promised
-        if self.gaps:
+        if len(self.gaps) >= (1 if self.polled else LEAST_GAPS):
             return sorted(self.gaps)[len(self.gaps) // 2]
         return POLL if self.polled else None
 
@@ -167,18 +176,21 @@ def _beaten(standing: Standing, report: Report, *, overdue: bool) -> Standing:
     """With the sign of life noted; `overdue`: it comes after the source was silent for too long."""
     now = report.received_at
     overdue &= not (standing.polled or report.current)
-    gaps, beat = standing.gaps, standing.beat
+    gaps, beat, promised = standing.gaps, standing.beat, report.interval or standing.promised
     if standing.polled or report.event == "heartbeat":
-        if beat >= 0 and now > beat:
+        least = 1 if standing.polled else LEAST_GAP
+        if beat >= 0 and now - beat >= least:
             gaps = (*gaps, now - beat)[-MAX_GAPS:]
         beat = max(beat, now)
+    elif report.interval is None and beat >= 0 and now - beat >= FORGOTTEN:
+        gaps, beat, promised = (), -1, None
     return replace(
         standing,
         latest=max(standing.latest, report.observed_at),
         last_sign=max(standing.last_sign, now),
         beat=beat,
         gaps=gaps,
-        promised=report.interval or standing.promised,
+        promised=promised,
         doubted=(standing.doubted and not report.current) or overdue,
         observed_at=max(standing.observed_at, report.observed_at) if standing.polled else standing.observed_at,
     )

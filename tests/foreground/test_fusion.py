@@ -93,7 +93,8 @@ def test_a_persons_own_word_has_no_grace_time_and_needs_no_heartbeats() -> None:
 )
 def test_who_knows_best_wins_however_fresh_the_other_is(best: str, other: str) -> None:
     found = known(HOUR, report("screen_off", 100, source=best, until=9999), report("screen_on", 3500, source=other))
-    assert (found.source, found.state, found.contradicted_by) == (best, "background", ())
+    against = ("push",) if best == "manual" else ()
+    assert (found.source, found.state, found.contradicted_by) == (best, "background", against)
     found = known(HOUR, report("screen_on", 3500, source=other, until=9999))
     assert found.source == other
 

@@ -138,10 +138,25 @@ def test_a_first_number_that_comes_again_starts_nothing() -> None:
     assert not fold(standing, report("heartbeat", 4, sequence=4)).doubted
 
 
+def test_a_heartbeat_that_is_sent_twice_shows_no_rhythm() -> None:
+    standing = told(report("screen_on", 0), *(report("heartbeat", at) for at in (10, 12, 14, 15)))
+    assert standing.silent_at is None
+
+
+def test_two_heartbeats_with_a_night_between_them_show_no_rhythm() -> None:
+    assert told(report("heartbeat", 0), report("heartbeat", 8 * 3_600)).silent_at is None
+
+
+def test_who_stopped_to_send_heartbeats_a_day_ago_misses_none() -> None:
+    promised = told(report("heartbeat", 0)._replace(interval=900 * SECOND))
+    assert fold(promised, report("screen_off", 3_000)).silent_at == (3_000 + MISSED * 900) * SECOND
+    assert fold(promised, report("screen_off", 86_400)).silent_at is None
+
+
 def test_the_interval_of_heartbeats_is_their_usual_one() -> None:
     standing = told(report("screen_off", 0), *(report("heartbeat", at) for at in (60, 120, 125, 180, 240, 300)))
     assert (standing.interval, standing.silent_at) == (60 * SECOND, (300 + MISSED * 60) * SECOND)
-    assert len(told(*(report("heartbeat", at) for at in range(90))).gaps) == MAX_GAPS
+    assert len(told(*(report("heartbeat", 60 * at) for at in range(90))).gaps) == MAX_GAPS
     assert told(report("screen_off", 5), report("heartbeat", 9)).silent_at is None, "one heartbeat shows no interval"
     assert told(report("screen_off", 5)).silent_at is None, "nothing was promised"
 

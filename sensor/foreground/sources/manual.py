@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from sensor.base.fields import is_mac
 from sensor.base.text import printable
 from sensor.base.times import SECOND, rfc3339
 from sensor.base.units import Duration
@@ -97,7 +98,7 @@ class Manual(Source):
             self.counts[OUTCOMES[refusal.answer.status]] += 1
             return refusal.answer
         client = statement.client
-        holds = statement.until > now
+        holds, held_before = statement.until > now, client in self.statements
         others = {each.client: each for each in self.statements.values() if each.client != client}
         self.statements = {**others, client: statement} if holds else others
         if holds:
@@ -114,6 +115,8 @@ class Manual(Source):
                 "name": printable(self.facts.called(client)),
                 "state": "background" if holds else "none",
                 "until": rfc3339(statement.until) if holds else None,
+                "seen": self.facts.seen(client),
+                "held_before": held_before,
             },
         )
 
@@ -135,9 +138,15 @@ class Manual(Source):
 
     def _client(self, body: Body) -> str:
         try:
-            return client_id(body.get("client"), self.facts.ids)
+            client = client_id(body.get("client"), self.facts.ids)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
+        if is_mac(client):
+            return client
+        owner = self.facts.whose(client)
+        if owner is None:
+            raise Refusal(400, f"client: no client has the address {client}; say its MAC, or its name under [[client]]")
+        return owner
 
     def _report(self, statement: Statement, now: int) -> None:
         self.facts.report(

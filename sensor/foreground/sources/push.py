@@ -25,7 +25,7 @@ MAX_APP = 128
 MILLISECONDS = 100_000_000_000
 """From here on a time is in milliseconds: as seconds it would be in the year 5138."""
 
-LONGEST_INTERVAL = 86_400
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 30, 86_400
 """Seconds between two heartbeats."""
 
 KEYS = ("event", "app", "label", "time", "ts", "sequence", "interval", "client")
@@ -128,7 +128,11 @@ class Push(Source):
         event = body.get("event")
         if event not in EVENTS:
             raise Refusal(400, f"event: expected one of {', '.join(EVENTS)}")
-        time, sequence, interval = _time(body), _sequence(body), number(body, "interval", 1, LONGEST_INTERVAL)
+        time, sequence, interval = (
+            _time(body),
+            _sequence(body),
+            number(body, "interval", SHORTEST_INTERVAL, LONGEST_INTERVAL),
+        )
         app = _app(body, cast(Event, event))
         client = self._client(phone, body, sender)
         report = Report(

@@ -71,6 +71,8 @@ def test_background_for_two_hours_and_not_longer() -> None:
             "name": "Redmi Note",
             "state": "background",
             "until": "2026-09-21T16:13:20.000000Z",
+            "seen": True,
+            "held_before": False,
         },
     )
     assert [box.state(after) for after in (0, HOUR, 2 * HOUR - 1, 2 * HOUR)] == ["background"] * 3 + ["unknown"]
