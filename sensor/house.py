@@ -72,8 +72,8 @@ class House:
         self._expecting = [
             partial(_expected, each) for each in self.sources if type(each).expected is not Source.expected
         ]
-        self._rules = config.foreground.rules
-        self.foreground = ForegroundBook(self._rules, self._expecting)
+        self.rules = config.foreground.rules
+        self.foreground = ForegroundBook(self.rules, self._expecting)
         self.learned = Learned()
         facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
         self._config = config
@@ -221,7 +221,7 @@ class House:
 
     def _alone(self, said: Standing, now: int) -> SourceState:
         """What one source is worth by itself: unknown once it is too old, or reports of it are missing."""
-        return SourceState(said.source, fuse([said], now, self._rules).foreground.state, said.observed_at)
+        return SourceState(said.source, fuse([said], now, self.rules).foreground.state, said.observed_at)
 
     def _events(self) -> dict[str, int]:
         messages, timeline = self.pipeline.messages, self.pipeline.timeline

@@ -240,6 +240,26 @@ def test_an_upload_alerts_only_while_nobody_uses_the_phone(
         assert found[0]["evidence"]["foreground"]["state"] == "background"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"client": "02:00:00:00:00:99"}, "none of its clients is in the capture (02:00:00:00:00:99)"),
+        ({"time": 1_000_000_000.0}, "all its reports are too old for the capture"),
+        ({"time": 1_900_000_000.0}, "all its reports come after the capture"),
+        (None, "no reports in it"),
+    ],
+)
+def test_states_that_do_not_fit_the_capture_are_told(
+    idlewire: Any, tmp_path: Path, change: dict[str, Any] | None, said: str
+) -> None:
+    file = tmp_path / "states.jsonl"
+    line = {"time": START / SECOND, "client": PHONE_ID, "source": "push", "event": "screen_off", **(change or {})}
+    file.write_text("" if change is None else json.dumps(line))
+    ran = idlewire("replay", "--json", "--foreground", file, pcap(tmp_path / "upload.pcap", UPLOAD))
+    assert ran.code == 0
+    assert ran.err == f"warning: {file}: {said}\n"
+
+
 def test_backtest_says_what_rules_would_have_raised(idlewire: Any, tmp_path: Path) -> None:
     capture, file = pcap(tmp_path / "upload.pcap", UPLOAD), states(tmp_path / "states.jsonl", (0, "screen_off"))
     strict, lax = tmp_path / "strict.toml", tmp_path / "lax.toml"
