@@ -181,3 +181,18 @@ def test_until_across_the_night_on_which_clocks_are_set() -> None:
 def test_what_is_no_time(written: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         idle.end_of(written, datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
+
+
+def test_it_says_what_was_not_seen_and_what_held_nothing() -> None:
+    with Daemon() as daemon:
+        daemon.answer = Answer(200, {**TAKEN, "seen": False})
+        assert idle.state(daemon.config(), {}, NOW).endswith("(no such client was seen so far)")
+        daemon.answer = Answer(200, {**TAKEN, "state": "none", "until": None, "held_before": False})
+        assert idle.state(daemon.config(), {}, NOW).endswith("there was no statement of yours")
+
+
+def test_another_program_on_the_port() -> None:
+    with Daemon() as daemon:
+        daemon.answer = Answer(200, {"hello": "world"})
+        with pytest.raises(SensorError, match="is no sensor: check web.listen"):
+            idle.state(daemon.config(), {}, NOW)

@@ -13,6 +13,8 @@ MIN_TOKEN, MAX_TOKEN = 16, 256
 MAX_HEADER = 512
 """Characters of an Authorization header that are looked at."""
 
+EXAMPLE = "replace-this-by-your-own"
+
 MAKE_ONE = "make one with: openssl rand -hex 16"
 
 
@@ -61,6 +63,8 @@ def which(authorization: str | None, digests: Sequence[bytes]) -> int | None:
 
 
 def _wrong(token: str) -> str | None:
+    if token == EXAMPLE:
+        return f"that is the example of the documentation, which everybody knows; {MAKE_ONE}"
     if not MIN_TOKEN <= len(token) <= MAX_TOKEN:
         return f"expected a token of {MIN_TOKEN} to {MAX_TOKEN} characters; {MAKE_ONE}"
     if not (token.isascii() and token.isprintable() and " " not in token):

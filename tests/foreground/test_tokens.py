@@ -76,3 +76,8 @@ def test_what_can_be_one() -> None:
     tokens.check(TOKEN, "")
     tokens.check("", "/etc/idlewire/phone.token")
     tokens.check("", "")
+
+
+def test_the_token_of_the_documentation_is_none() -> None:
+    with pytest.raises(ValueError, match="example of the documentation"):
+        tokens.check(tokens.EXAMPLE, "")

@@ -47,6 +47,8 @@ class Box:
                 lambda: self.now,
                 called=lambda client: settings.client_names.get(client, client),
                 ids={"Redmi Note": PHONE},
+                whose={"192.168.1.9": PHONE}.get,
+                seen=lambda client: client == PHONE,
                 withdraw=lambda client, source: self.book.withdraw(client, source, self.now),
                 state_dir=state_dir,
             ),
@@ -76,6 +78,21 @@ def test_background_for_two_hours_and_not_longer() -> None:
         },
     )
     assert [box.state(after) for after in (0, HOUR, 2 * HOUR - 1, 2 * HOUR)] == ["background"] * 3 + ["unknown"]
+
+
+def test_an_address_stands_for_the_client_that_has_it() -> None:
+    box = Box()
+    answer = box.say(client="192.168.1.9", state="background", **{"for": "2h"})
+    assert (answer.status, answer.body["client"]) == (200, PHONE)
+    assert box.state() == "background"
+    assert box.say(client="192.168.1.77", state="background", **{"for": "2h"}).status == 400
+
+
+def test_it_says_whether_the_client_was_seen_and_whether_a_statement_held() -> None:
+    box = Box()
+    stranger = box.say(client="02:00:00:00:00:99", state="background", **{"for": "2h"})
+    assert stranger.body["seen"] is False
+    assert box.say(client=PHONE, state="none").body["held_before"] is False
 
 
 def test_until_a_time_with_its_zone() -> None:
