@@ -194,5 +194,5 @@ def test_it_says_what_was_not_seen_and_what_held_nothing() -> None:
 def test_another_program_on_the_port() -> None:
     with Daemon() as daemon:
         daemon.answer = Answer(200, {"hello": "world"})
-        with pytest.raises(SensorError, match="is no sensor: check web.listen"):
+        with pytest.raises(SensorError, match=r"is no sensor: check web\.listen"):
             idle.state(daemon.config(), {}, NOW)
