@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sensor.errors import ConfigError
-from sensor.foreground import tokens
+from sensor.base import tokens
 
 TOKEN, OTHER = "a-token-of-the-phone", "a-token-of-the-tablet"
 DIGESTS = [tokens.digest(TOKEN), tokens.digest(OTHER)]
