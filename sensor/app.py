@@ -156,7 +156,6 @@ class App:
                 Part("web", self.web.start, stop=self.web.stop),
                 *(Part("posts", server.start, stop=server.stop) for server in self.also),
                 Part("privileges", self._drop),
-                Part("outbox", self.delivery.begin),
                 Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
                 *(
                     Part(f"foreground.{source.name}", run=partial(keep_running, source))
@@ -165,6 +164,7 @@ class App:
                 Part("refresh", run=self._refresh),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
+                Part("outbox", self.delivery.begin),
                 Part("capture", run=self._capture, stop=self._end_capture),
             ],
             self._stop,

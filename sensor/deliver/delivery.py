@@ -59,9 +59,10 @@ class Delivery:
         log_alert(shape)
         self.put(single(shape, self._clock()))
 
-    def put(self, notice: Notice) -> None:
-        """One message, stored before it is sent for the first time; never waits."""
-        letters = tuple(letter for outbox in self.outboxes if (letter := outbox.address(notice)) is not None)
+    def put(self, notice: Notice, but: Outbox | None = None) -> None:
+        """One message, stored before it is sent for the first time; never waits. `but`: whose sink it is not for."""
+        outboxes = (outbox for outbox in self.outboxes if outbox is not but)
+        letters = tuple(letter for outbox in outboxes if (letter := outbox.address(notice)) is not None)
         if letters:
             self.journal.put(Fresh(json.dumps(notice.to_json(), separators=(",", ":")), letters))
 
@@ -132,13 +133,13 @@ class Delivery:
 
     def _gone(self, outbox: Outbox) -> None:
         text = f"nothing is sent to the sink {outbox.name} until the sensor is started again: {outbox.gone}"
-        self._say(f"sink.{outbox.name}", "firing", f"sink {outbox.name} is gone", text)
+        self._say(f"sink.{outbox.name}", "firing", f"sink {outbox.name} is gone", text, but=outbox)
 
-    def _say(self, key: str, state: State, title: str, text: str) -> None:
+    def _say(self, key: str, state: State, title: str, text: str, but: Outbox | None = None) -> None:
         """Something about the sensor itself, to whoever takes more than alerts."""
         now = self._clock()
         identity = f"{key}.{now}.{next(self._said)}"
-        self.put(Notice(identity, key, "rest", state, "warning", now, title, (text,)))
+        self.put(Notice(identity, key, "rest", state, "warning", now, title, (text,)), but)
 
     def _say_what_is_left(self, outbox: Outbox) -> None:
         left = outbox.letters()

@@ -3,8 +3,9 @@
 import asyncio
 import copy
 import logging
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,8 @@ from sensor.model.letter import Batch, Fresh, Letter, Written
 
 MAX_UNSTORED = 2_000
 """Messages that are kept in memory while the disk refuses them; beyond it the oldest of the lowest severity goes."""
+MAX_BATCH = 100
+"""Messages in one transaction, so that it needs little room on the disk and takes little time."""
 MAX_CACHED = 64
 """Messages that were stored a moment ago and need not be read again."""
 MAX_REFERENCES = 1_000
@@ -86,6 +89,7 @@ class Journal:
         self._clock = clock
         self._thread: ThreadPoolExecutor | None = None
         self._fresh: list[Fresh] = []
+        self._flying: list[Fresh] = []
         self._under_way = False
         self._gone: dict[int, Letter] = {}
         self._held: dict[int, Letter] = {}
@@ -105,7 +109,7 @@ class Journal:
     @property
     def unstored(self) -> int:
         """Messages that are in memory only."""
-        return len(self._fresh)
+        return len(self._fresh) + len(self._flying)
 
     async def open(self) -> None:
         """Open the store and hand out what waits in it. DataError: it is newer; a disk that refuses is tried again."""
@@ -117,7 +121,8 @@ class Journal:
         if self._thread is None:
             return
         self._retry_at = 0.0
-        await self._write()
+        with suppress(DataError):
+            await self._write()
         await self._call(self._store.close)
         self._thread.shutdown(wait=False)
         self._thread = None
@@ -215,14 +220,16 @@ class Journal:
         if self._broken and self._clock() < self._retry_at:
             self._release(list(self._held.values()))
         else:
-            await self._try_to_write()
+            for _ in range(max(1, math.ceil(len(self._fresh) / MAX_BATCH))):
+                await self._try_to_write()
         self._done = asked
         async with self._turn:
             self._turn.notify_all()
 
     async def _try_to_write(self) -> None:
-        fresh, marks, references, forgotten = self._fresh, self._marks, self._references, self._forgotten
-        self._fresh, self._marks, self._references, self._forgotten = [], {}, {}, set()
+        fresh, self._fresh = self._fresh[:MAX_BATCH], self._fresh[MAX_BATCH:]
+        marks, references, forgotten = self._marks, self._references, self._forgotten
+        self._marks, self._references, self._forgotten = {}, {}, set()
         self._lazy_at = None
         batch = Batch(
             tuple(Fresh(each.body, tuple(copy.copy(letter) for letter in each.letters)) for each in fresh),
@@ -230,12 +237,12 @@ class Journal:
             dict(references),
             tuple(forgotten),
         )
-        self._under_way = True
+        self._under_way, self._flying = True, fresh
         try:
-            await self._open_store()
+            await self._open_store(forgotten | marks.keys())
             written = await self._call(partial(self._store.write, batch))
         except BaseException as error:
-            self._fresh = fresh + self._fresh
+            self._fresh, self._flying = fresh + self._fresh, []
             self._marks = {**marks, **self._marks}
             self._references = {**references, **self._references}
             self._forgotten |= forgotten
@@ -247,15 +254,15 @@ class Journal:
             self._refused(error)
             self._release(list(self._held.values()))
             return
-        self._under_way = False
+        self._under_way, self._flying = False, []
         self._taken()
         self.dead = dict(written.dead)
         for each, asked, numbers in zip(fresh, batch.fresh, written.known, strict=True):
             self._stored(each, asked, numbers)
         self._gone.clear()
 
-    async def _open_store(self) -> None:
-        """Open the store where it is not; what waits in it is handed out. StoreError."""
+    async def _open_store(self, settled: Set[int]) -> None:
+        """Open the store where it is not; what waits in it is handed out, unless we know better. StoreError."""
         if self._store.is_open:
             return
         try:
@@ -265,10 +272,13 @@ class Journal:
                 raise StoreError(str(error)) from None
             raise
         self._opened = True
+        settled = settled | self._marks.keys() | self._forgotten | self._numbers.keys()
+        # A commit that failed may have been one.
+        ours = {(each.sink, each.notice) for fresh in (*self._flying, *self._fresh) for each in fresh.letters}
         for letter in waiting:
-            number = letter.number or 0
-            if number not in self._numbers and number not in self._forgotten and self.found(letter):
-                self._numbers[number] = letter
+            is_ours = letter.number in settled or (letter.sink, letter.notice) in ours
+            if letter.number is not None and not is_ours and self.found(letter):
+                self._numbers[letter.number] = letter
 
     def _stored(self, fresh: Fresh, asked: Fresh, numbers: tuple[tuple[int, str], ...]) -> None:
         """The letters of a message have numbers now; what changed meanwhile is written next."""

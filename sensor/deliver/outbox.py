@@ -112,7 +112,7 @@ class Outbox:
         return max(0.0, self._clock() - min((each.since for each in self._live.values()), default=self._clock()))
 
     def address(self, notice: Notice) -> Letter | None:
-        """A letter for this sink; None where the sink is not to get it, or it waits already."""
+        """A letter for this sink; None where the sink is not to get it, it waits already, or there is no room."""
         if SEVERITIES.index(notice.severity) < self._floor or not (self.sink.groups or notice.kind in ALONE):
             return None
         identity = printable(notice.id, MAX_ID)
@@ -130,7 +130,7 @@ class Outbox:
         self._live[letter.notice] = letter
         if len(self._live) > MAX_WAITING:
             self.make_room()
-        return letter
+        return letter if letter.notice in self._live else None
 
     def release(self, letter: Letter) -> None:
         """It is stored, or cannot be: it may be sent."""
@@ -140,9 +140,7 @@ class Outbox:
 
     def restore(self, letter: Letter) -> bool:
         """One that the store has: it waits again. False where it waits here already."""
-        live = self._live.get(letter.notice)
-        if live is not None:
-            live.number = letter.number
+        if letter.notice in self._live:
             return False
         self._live[letter.notice] = letter
         self._schedule.add(letter, earlier=True)

@@ -16,8 +16,9 @@ KEEP_ASIDE = 2
 """Damaged files of one name that are kept."""
 BUSY_SECONDS = 2.0
 """For another process to let go of the file."""
-CHECKPOINT_PAGES, MAX_WAL = 256, 1 << 20
-"""The log is taken over into the file at about 1 MB, and is cut back to that size."""
+PAGE, CHECKPOINT_PAGES, MAX_WAL = 1024, 512, 1 << 19
+"""Bytes of a page: small ones, as a transaction writes each page that it touches. The log is taken over into the file
+at about 512 KB, and is cut back to that size."""
 
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 """What belongs to one database (sqlite.org/tempfiles.html)."""
@@ -137,6 +138,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
         # Exclusive: no second connection can ever write or checkpoint (the WAL-reset bug of SQLite before 3.51.3),
         # and no -shm file is needed, which a full disk would refuse.
         "locking_mode=EXCLUSIVE",
+        f"page_size={PAGE}",
         "mmap_size=0",
         "trusted_schema=OFF",
         "temp_store=MEMORY",

@@ -67,17 +67,9 @@ class OutboxStore:
 
     def open(self) -> list[Letter]:
         """Open the file, or begin one; what waits in it, oldest first. DataError: it is newer; StoreError: not now."""
-        if self._rescued is not None and database.identity(self.path) is not None:
-            database.put_aside(self.path, "it is not the one that was begun")
-        self._connection, damage = database.connect(self.path, SCHEMA, VERSION)
-        if damage is not None:
-            self.damage.append(damage)
+        if self._connection is None:
+            self._connect()
         try:
-            if self._rescued is not None:
-                self._rescued.backup(self._connection)
-                self._rescued.close()
-                self._rescued = None
-            self._file = database.identity(self.path)
             [ran] = self._all("SELECT MAX(ran) FROM (SELECT ran FROM clock UNION ALL SELECT MAX(ran) FROM letter)")
             self._base, self._opened = ran[0] or 0.0, self._clock()
             for table in ("letter", "notice"):
@@ -156,6 +148,21 @@ class OutboxStore:
         for letter in found:
             letter.fate, letter.attempts, letter.next_at, letter.since = "waiting", 0, None, self._clock()
         return sorted(found, key=lambda letter: letter.number or 0)
+
+    def _connect(self) -> None:
+        if self._rescued is not None and database.identity(self.path) is not None:
+            database.put_aside(self.path, "it is not the one that was begun")
+        self._connection, damage = database.connect(self.path, SCHEMA, VERSION)
+        if damage is not None:
+            self.damage.append(damage)
+        try:
+            if self._rescued is not None:
+                self._rescued.backup(self._connection)
+                self._rescued.close()
+                self._rescued = None
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+        self._file = database.identity(self.path)
 
     def _ran(self, moment: float) -> float:
         """Seconds that the sensor had run at a moment of the clock, over all its runs."""
@@ -260,6 +267,9 @@ class OutboxStore:
         if self._connection is not None and self._connection.in_transaction:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
+        if database.code(error) == sqlite3.SQLITE_FULL and self._connection is not None:
+            with suppress(sqlite3.Error):  # the log may be what fills the disk
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if database.code(error) not in _KEPT_OPEN and self._connection is not None:
             self.reopened += 1
             with suppress(sqlite3.Error):

@@ -2,13 +2,21 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
+from sensor.deliver import journal as journal_module
+from sensor.deliver.outbox import Outbox
+from tests.deliver.letters import Clock, Scripted, built, down, notice, running, until
 from tests.hostile.deliverer import ALERTS, STATES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +61,7 @@ class Moody:
         elif mood < 0.07:
             self.failures["silence"] += 1
             await asyncio.sleep(0.5)
-        elif mood < 0.10:
+        elif mood < 0.10:  # it was taken, but nobody hears of it
             self.failures["dropped"] += 1
         else:
             self.taken.append(told)
@@ -106,3 +114,99 @@ async def test_a_thousand_alerts_three_moody_sinks_and_twenty_kills(tmp_path):
         assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         assert connection.execute("SELECT DISTINCT state FROM letter").fetchall() == [("delivered",)]
     connection.close()
+
+
+def passes(clock):
+    """Time does."""
+    clock.now += 0.01
+    return True
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", folder], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("mounting is not possible here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=False)
+
+
+@pytest.mark.parametrize("full", ["at start", "while it runs"])
+async def test_a_full_disk_stops_nothing_and_is_written_to_when_there_is_space(small_disk, monkeypatch, caplog, full):
+    """S3: sending goes on, it is said once, and what still waits is stored by itself once there is space."""
+    caplog.set_level("INFO", "sensor")
+    monkeypatch.setattr(journal_module, "RETRY_SECONDS", 0.1)
+    filler = small_disk / "filler"
+
+    def fill():
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+
+    if full == "at start":
+        fill()
+    sink, clock = Scripted(), Clock()
+    delivery = built(small_disk / "outbox.db", sink, clock=clock, kind=Outbox)
+    async with running(delivery):
+        for number in range(60):
+            if full == "while it runs" and number == 20:
+                fill()
+            delivery.put(notice(f"n{number}", lines=("x" * 3000,)))
+            await until(lambda number=number: f"n{number}.firing" in sink.got)
+        assert delivery.journal.failures > 0
+        sink.always = down(3600)
+        for number in range(10):
+            delivery.put(notice(f"late{number}", lines=("x" * 3000,)))
+        await until(lambda: len(sink.calls) == len(sink.got) + 1)
+        filler.unlink()
+        await until(lambda: passes(clock) and "written to the disk again" in caplog.text)
+        await delivery.journal.flushed()
+    assert caplog.text.count("kept in memory") == 1
+    again = Scripted()
+    async with running(built(small_disk / "outbox.db", again)):
+        await until(lambda: len(again.got) >= 10)
+    late = [each for each in again.got if each.startswith("late")]
+    assert late == [f"late{number}.firing" for number in range(10)]
+    assert not any(each.startswith("n") for each in again.got), "what arrived meanwhile is known to have arrived"
+
+
+@pytest.mark.parametrize("how", ["read-only", "unmounted"])
+async def test_a_folder_that_goes_and_comes_back(small_disk, monkeypatch, caplog, how):
+    """S4."""
+    caplog.set_level("INFO", "sensor")
+    monkeypatch.setattr(journal_module, "RETRY_SECONDS", 0.1)
+    sink, clock = Scripted(), Clock()
+    delivery = built(small_disk / "outbox.db", sink, clock=clock, kind=Outbox)
+    async with running(delivery):
+        delivery.put(notice("first"))
+        await until(lambda: sink.got)
+        await delivery.journal.flushed()
+        if how == "read-only":
+            subprocess.run(["mount", "-o", "remount,ro", small_disk], check=False, capture_output=True)
+            (small_disk.parent / "other").touch()
+        else:
+            subprocess.run(["umount", "-l", small_disk], check=True)
+            small_disk.rename(small_disk.with_name("away"))
+            small_disk.touch()
+        for number in range(5):
+            delivery.put(notice(f"n{number}"))
+        await until(lambda: {f"n{number}.firing" for number in range(5)} <= set(sink.got))
+        if how == "read-only":
+            subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        else:
+            assert delivery.journal.failures > 0
+            small_disk.unlink()
+        await until(lambda: passes(clock) and delivery.journal.unstored == 0)
+        await delivery.journal.flushed()
+    again = Scripted()
+    async with running(built(small_disk / "outbox.db", again)) as delivery:
+        for key in ("first", "n0", "n4"):
+            delivery.put(notice(key))
+        delivery.put(notice("new"))
+        await until(lambda: "new.firing" in again.got)
+    assert [each for each in again.got if not each.startswith("outbox.")] == ["new.firing"]
