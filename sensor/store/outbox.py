@@ -55,6 +55,7 @@ class OutboxStore:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._rescued: sqlite3.Connection | None = None
+        self._ready = False
         self._file: tuple[int, int] | None = None
         self._next = 1
         self._base = 0.0
@@ -63,21 +64,20 @@ class OutboxStore:
     @property
     def is_open(self) -> bool:
         """Whether it can be written to, as far as is known."""
-        return self._connection is not None
+        return self._connection is not None and self._ready
 
     def open(self) -> list[Letter]:
         """Open the file, or begin one; what waits in it, oldest first. DataError: it is newer; StoreError: not now."""
         if self._connection is None:
             self._connect()
-        try:
-            [ran] = self._all("SELECT MAX(ran) FROM (SELECT ran FROM clock UNION ALL SELECT MAX(ran) FROM letter)")
-            self._base, self._opened = ran[0] or 0.0, self._clock()
-            for table in ("letter", "notice"):
-                [last] = self._all(f"SELECT MAX(number) FROM {table}")  # noqa: S608  # our own names
-                self._next = max(self._next, (last[0] or 0) + 1)
-            return self._letters("WHERE state = 'waiting' ORDER BY letter.number", ())
-        except sqlite3.Error as error:
-            raise self._failure(error) from None
+        [ran] = self._all("SELECT MAX(ran) FROM (SELECT ran FROM clock UNION ALL SELECT MAX(ran) FROM letter)")
+        self._base, self._opened = ran[0] or 0.0, self._clock()
+        for table in ("letter", "notice"):
+            [last] = self._all(f"SELECT MAX(number) FROM {table}")  # noqa: S608  # our own names
+            self._next = max(self._next, (last[0] or 0) + 1)
+        waiting = self._letters("WHERE state = 'waiting' ORDER BY letter.number", ())
+        self._ready = True
+        return waiting
 
     def close(self) -> None:
         """Let go of the file; harmless twice."""
@@ -86,6 +86,7 @@ class OutboxStore:
                 with suppress(sqlite3.Error):
                     connection.close()
         self._connection = self._rescued = None
+        self._ready = False
 
     def write(self, batch: Batch) -> Written:
         """All of the batch or nothing, on the disk when it returns."""
@@ -274,7 +275,7 @@ class OutboxStore:
             self.reopened += 1
             with suppress(sqlite3.Error):
                 self._connection.close()
-            self._connection = None
+            self._connection, self._ready = None, False
         if database.is_damage(error):
             with suppress(StoreError):
                 database.put_aside(self.path, str(error))
@@ -292,5 +293,5 @@ class OutboxStore:
             self._connection.close()
         except sqlite3.Error as error:
             raise self._failure(error) from None
-        self._connection = None
+        self._connection, self._ready = None, False
         raise StoreError(f"{self.path}: has gone")
