@@ -16,8 +16,8 @@ from sensor.errors import DataError, StoreError
 from sensor.model.alert import SEVERITIES, State
 from sensor.model.letter import Batch, Fresh, Letter, Written
 
-MAX_UNSTORED = 2_000
-"""Messages that are kept in memory while the disk refuses them; beyond it the oldest of the lowest severity goes."""
+MAX_UNSTORED = 5_000
+"""Messages that are kept in memory until they are stored; beyond it the oldest of the lowest severity go."""
 MAX_BATCH = 100
 """Messages in one transaction, so that it needs little room on the disk and takes little time."""
 MAX_CACHED = 64
@@ -90,8 +90,8 @@ class Journal:
         self._thread: ThreadPoolExecutor | None = None
         self._fresh: list[Fresh] = []
         self._flying: list[Fresh] = []
-        self._under_way = False
-        self._gone: dict[int, Letter] = {}
+        self._unstored: set[int] = set()
+        self._gone: set[int] = set()
         self._held: dict[int, Letter] = {}
         self._marks: dict[int, Letter] = {}
         self._references: dict[tuple[str, str], str] = {}
@@ -132,6 +132,7 @@ class Journal:
         self._fresh.append(fresh)
         self._bodies[fresh.letters[0].notice] = fresh.body
         self._held.update((id(letter), letter) for letter in fresh.letters)
+        self._unstored.update(id(letter) for letter in fresh.letters)
         if len(self._fresh) > MAX_UNSTORED:
             self._make_room()
         self._request()
@@ -161,7 +162,9 @@ class Journal:
             self._forgotten.add(letter.number)
             self._marks.pop(letter.number, None)
             self._numbers.pop(letter.number, None)
-        self._without(letter)
+        elif id(letter) in self._unstored:
+            self._held.pop(id(letter), None)
+            self._gone.add(id(letter))
         self._request()
 
     async def flushed(self) -> None:
@@ -227,7 +230,7 @@ class Journal:
             self._turn.notify_all()
 
     async def _try_to_write(self) -> None:
-        fresh, self._fresh = self._fresh[:MAX_BATCH], self._fresh[MAX_BATCH:]
+        fresh = self._take()
         marks, references, forgotten = self._marks, self._references, self._forgotten
         self._marks, self._references, self._forgotten = {}, {}, set()
         self._lazy_at = None
@@ -237,7 +240,7 @@ class Journal:
             dict(references),
             tuple(forgotten),
         )
-        self._under_way, self._flying = True, fresh
+        self._flying = fresh
         try:
             await self._open_store(forgotten | marks.keys())
             written = await self._call(partial(self._store.write, batch))
@@ -246,20 +249,16 @@ class Journal:
             self._marks = {**marks, **self._marks}
             self._references = {**references, **self._references}
             self._forgotten |= forgotten
-            self._under_way = False
-            for letter in self._take_gone():
-                self._without(letter)
             if not isinstance(error, StoreError):
                 raise
             self._refused(error)
             self._release(list(self._held.values()))
             return
-        self._under_way, self._flying = False, []
+        self._flying = []
         self._taken()
         self.dead = dict(written.dead)
         for each, asked, numbers in zip(fresh, batch.fresh, written.known, strict=True):
             self._stored(each, asked, numbers)
-        self._gone.clear()
 
     async def _open_store(self, settled: Set[int]) -> None:
         """Open the store where it is not; what waits in it is handed out, unless we know better. StoreError."""
@@ -286,6 +285,7 @@ class Journal:
         self._bodies.pop(notice, None)
         self._cache.put(notice, fresh.body)
         for letter, then, (number, fate) in zip(fresh.letters, asked.letters, numbers, strict=True):
+            self._unstored.discard(id(letter))
             owner = self._numbers.get(number)
             is_known = then.fate == "waiting" and (fate != "waiting" or owner not in (None, letter))
             if is_known and self._held.pop(id(letter), None) is not None:
@@ -295,6 +295,7 @@ class Journal:
             has_changed = letter != then
             letter.number = number
             if id(letter) in self._gone:
+                self._gone.remove(id(letter))
                 self.forget(letter)
             elif letter.fate == "waiting":
                 self._numbers[number] = letter
@@ -306,10 +307,6 @@ class Journal:
         for letter in letters:
             if self._held.pop(id(letter), None) is not None and letter.fate == "waiting":
                 self.release(letter)
-
-    def _take_gone(self) -> list[Letter]:
-        gone, self._gone = list(self._gone.values()), {}
-        return gone
 
     def _request(self) -> None:
         self._asked += 1
@@ -336,32 +333,43 @@ class Journal:
             self._store.damage.pop()
             self.trouble("damage", "firing", "the file of waiting messages was damaged: it was put aside, unsent")
 
-    def _make_room(self) -> None:
-        """What is settled has nothing to lose, so it goes first."""
-        settled = next((each for each in self._fresh if all(one.fate == "delivered" for one in each.letters)), None)
-        fresh = settled or min(self._fresh, key=lambda each: SEVERITIES.index(each.letters[0].severity))
-        for letter in fresh.letters:
-            self._held.pop(id(letter), None)
-            if letter.fate == "waiting":
-                self.drop(letter)
-        if fresh in self._fresh:
-            self._fresh.remove(fresh)
-        self._bodies.pop(fresh.letters[0].notice, None)
+    def _take(self) -> list[Fresh]:
+        """The next messages to be stored, without the letters that are gone."""
+        taken, self._fresh = self._fresh[:MAX_BATCH], self._fresh[MAX_BATCH:]
+        kept = []
+        for fresh in taken:
+            left = tuple(letter for letter in fresh.letters if id(letter) not in self._gone)
+            if len(left) < len(fresh.letters):
+                self._disown(letter for letter in fresh.letters if id(letter) in self._gone)
+            if left:
+                kept.append(Fresh(fresh.body, left))
+            else:
+                self._bodies.pop(fresh.letters[0].notice, None)
+        return kept
 
-    def _without(self, letter: Letter) -> None:
-        """A message that waits to be stored loses one of its letters."""
-        self._held.pop(id(letter), None)
-        if self._under_way:
-            self._gone[id(letter)] = letter
-        for at, fresh in enumerate(self._fresh):
-            if any(each is letter for each in fresh.letters):
-                left = tuple(each for each in fresh.letters if each is not letter)
-                if left:
-                    self._fresh[at] = Fresh(fresh.body, left)
-                else:
-                    del self._fresh[at]
-                    self._bodies.pop(letter.notice, None)
-                return
+    def _make_room(self) -> None:
+        """Some at a time, as a flood asks often. What is settled goes first: it has nothing to lose."""
+        order = sorted(self._fresh, key=self._worth)
+        going = order[: len(order) - MAX_UNSTORED + MAX_UNSTORED // 50]
+        ids = {id(fresh) for fresh in going}
+        self._fresh = [fresh for fresh in self._fresh if id(fresh) not in ids]
+        for fresh in going:
+            self._disown(fresh.letters)
+            self._bodies.pop(fresh.letters[0].notice, None)
+            for letter in fresh.letters:
+                self._held.pop(id(letter), None)
+                if letter.fate == "waiting":
+                    self.drop(letter)
+
+    def _worth(self, fresh: Fresh) -> int:
+        if all(letter.fate == "delivered" or id(letter) in self._gone for letter in fresh.letters):
+            return -1
+        return SEVERITIES.index(fresh.letters[0].severity)
+
+    def _disown(self, letters: Iterable[Letter]) -> None:
+        gone = [id(letter) for letter in letters]
+        self._unstored.difference_update(gone)
+        self._gone.difference_update(gone)
 
     async def _call(self, work: Callable[[], T]) -> T:
         if self._thread is None:

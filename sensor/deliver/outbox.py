@@ -87,6 +87,7 @@ class Outbox:
         self._wall = wall
         self._schedule = Schedule(sink.pause, jitter)
         self._live: dict[str, Letter] = {}
+        self._ranks: dict[Severity, dict[str, Letter]] = {severity: {} for severity in SEVERITIES}
         self._in_hand: Letter | None = None
         self._wake = asyncio.Event()
         self._closing = False
@@ -127,9 +128,7 @@ class Outbox:
             letter.fate, letter.error = "dead", self.gone
             self.outcomes.gone += 1
             return letter
-        self._live[letter.notice] = letter
-        if len(self._live) > MAX_WAITING:
-            self.make_room()
+        self._admit(letter)
         return letter if letter.notice in self._live else None
 
     def release(self, letter: Letter) -> None:
@@ -142,17 +141,15 @@ class Outbox:
         """One that the store has: it waits again. False where it waits here already."""
         if letter.notice in self._live:
             return False
-        self._live[letter.notice] = letter
         self._schedule.add(letter, earlier=True)
-        if len(self._live) > MAX_WAITING:
-            self.make_room()
+        self._admit(letter)
         self._wake.set()
         return True
 
     def known(self, letter: Letter) -> None:
         """The store has it already: it is none."""
         if self._live.get(letter.notice) is letter:
-            del self._live[letter.notice]
+            self._end(letter)
 
     def drop(self, letter: Letter) -> None:
         """There is no room for it."""
@@ -164,10 +161,11 @@ class Outbox:
 
     def make_room(self) -> None:
         """The oldest of the lowest severity goes."""
-        letter = self._schedule.expendable(self._in_hand)
-        if letter is None:  # none is released yet
-            letter = min(self._live.values(), key=lambda each: SEVERITIES.index(each.severity))
-        self.drop(letter)
+        for rank in self._ranks.values():
+            for letter in rank.values():
+                if letter is not self._in_hand:
+                    self.drop(letter)
+                    return
 
     async def run(self) -> None:
         """Send until cancelled, or until `drain` is through."""
@@ -246,8 +244,8 @@ class Outbox:
             log.info("sink %s: delivers again", self.name)
         self.outcomes.delivered += 1
         letter.fate, letter.error, letter.next_at = "delivered", None, None
-        del self._live[letter.notice]
         self._schedule.delivered(letter, self._clock())
+        self._end(letter)
         if reference is not None and len(reference) <= MAX_REFERENCE and reference.isprintable():
             self._journal.refer(letter, reference)
         self._journal.mark(letter)
@@ -293,7 +291,13 @@ class Outbox:
 
     def _end(self, letter: Letter) -> None:
         self._live.pop(letter.notice, None)
+        self._ranks[letter.severity].pop(letter.notice, None)
         self._schedule.remove(letter)
+
+    def _admit(self, letter: Letter) -> None:
+        self._live[letter.notice] = self._ranks[letter.severity][letter.notice] = letter
+        if len(self._live) > MAX_WAITING:
+            self.make_room()
 
     def _say_failure(self, why: str) -> None:
         """One line when it begins to fail, not one per attempt."""

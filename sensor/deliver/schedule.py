@@ -8,7 +8,6 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sensor.model.alert import SEVERITIES, Severity
 from sensor.model.letter import Letter
 
 FIRST_RETRY, LAST_RETRY = 1.0, 3_600.0
@@ -45,7 +44,6 @@ class Schedule:
         self._jitter = jitter
         self._lines: dict[str, _Line] = {}
         self._orders: dict[int, int] = {}
-        self._ranks: dict[Severity, dict[int, Letter]] = {severity: {} for severity in SEVERITIES}
         self._count = 0
         self._free_at = 0.0
 
@@ -53,16 +51,15 @@ class Schedule:
         return len(self._orders)
 
     def __iter__(self) -> Iterator[Letter]:
-        """In no particular order."""
-        for rank in self._ranks.values():
-            yield from rank.values()
+        """Key by key."""
+        for line in self._lines.values():
+            yield from (letter for _, letter in line.letters)
 
     def add(self, letter: Letter, *, earlier: bool = False) -> None:
         """One more that waits. `earlier`: it was in the store before this run, and goes before those of its key."""
         self._count += 1
         order = (letter.number or 0) - _EARLIER if earlier else self._count
         self._orders[id(letter)] = order
-        self._ranks[letter.severity][id(letter)] = letter
         insort(self._lines.setdefault(letter.key, _Line()).letters, (order, letter), key=lambda each: each[0])
 
     def remove(self, letter: Letter) -> None:
@@ -70,7 +67,6 @@ class Schedule:
         order = self._orders.pop(id(letter), None)
         if order is None:
             return
-        del self._ranks[letter.severity][id(letter)]
         line = self._lines[letter.key]
         line.letters.remove((order, letter))
         if not line.letters:
@@ -120,14 +116,6 @@ class Schedule:
             self._free_at = now + max(self._pause, self._spread(down + 1, LAST_PROBE) if down >= 0 else 0.0)
         line.due = now + wait
         return max(self._free_at if self.streak >= DOWN_AFTER else line.due, self._free_at) - now
-
-    def expendable(self, but: Letter | None) -> Letter | None:
-        """Whom to drop for want of room: the oldest of the lowest severity, but not the one that is being sent."""
-        for rank in self._ranks.values():
-            for letter in rank.values():
-                if letter is not but:
-                    return letter
-        return None
 
     def _settled(self, letter: Letter, now: float) -> None:
         self._free_at = now + self._pause

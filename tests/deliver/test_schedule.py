@@ -7,8 +7,8 @@ from sensor.deliver.schedule import DOWN_AFTER, LAST_PROBE, LAST_RETRY, Schedule
 from sensor.model.letter import Letter
 
 
-def letter(key, severity="warning", number=None):
-    return Letter("lab", f"{key}.x", key, severity, "", 0, 0.0, number)
+def letter(key, number=None):
+    return Letter("lab", f"{key}.x", key, "warning", "", 0, 0.0, number)
 
 
 def schedule(*letters, pause=0.0):
@@ -93,18 +93,6 @@ def test_out_of_the_store_comes_before_what_is_new():
     for expected in (old[1], old[0], new):
         assert made.next(0.0)[0] is expected
         made.delivered(expected, 0.0)
-
-
-def test_who_goes_for_want_of_room():
-    letters = [letter("a", "critical"), letter("b", "warning"), letter("c", "info"), letter("d", "info")]
-    made = schedule(*letters)
-    for expected in (letters[2], letters[3], letters[1], letters[0]):
-        assert made.expendable(None) is expected
-        made.remove(expected)
-        made.remove(expected)
-    assert made.expendable(None) is None
-    made.add(letters[0])
-    assert made.expendable(letters[0]) is None
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["fine", "fails", "refused", "wait"])), max_size=60)
