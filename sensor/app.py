@@ -20,17 +20,21 @@ from sensor.capture.live import LiveCapture, LiveSettings
 from sensor.capture.neighbours import Neighbours
 from sensor.config import Config
 from sensor.deliver.delivery import Delivery
+from sensor.deliver.journal import Journal
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.snapshots import Counters
+from sensor.deliver.web.admin import Admin
 from sensor.deliver.web.intake import Intake
 from sensor.deliver.web.server import IntakeServer, WebServer
+from sensor.deliver.web.waiting import Waiting
 from sensor.foreground.base import Source
 from sensor.foreground.running import keep_running
 from sensor.house import House
 from sensor.lifecycle import Part, run
 from sensor.model.alert import Alert
 from sensor.model.posted import Answer, Posted
+from sensor.store.outbox import OutboxStore
 from sensor.store.state_file import StateFile
 
 IDLE = 0.25
@@ -94,13 +98,17 @@ class App:
                 config.capture.poll.seconds,
             )
         )
+        journal = Journal(OutboxStore(config.state_dir / "outbox.db", time.monotonic))
         outboxes = [
-            Outbox(each.plugin(str(each.name), each.settings, __version__), each.min_severity) for each in config.sink
+            Outbox(each.plugin(str(each.name), each.settings, __version__), journal, each.min_severity)
+            for each in config.sink
         ]
-        self.delivery = Delivery(self.house.sensor, outboxes)
-        metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors])
+        self.delivery = Delivery(self.house.sensor, outboxes, journal)
+        self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
+        metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors], journal)
         intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
-        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics, intakes)
+        waiting = Waiting(self.delivery, self.admin)
+        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics, intakes, waiting)
         self.also = [
             IntakeServer(
                 f"foreground.{source.name}.listen",
@@ -133,6 +141,7 @@ class App:
         if self.house.sources:
             self.house.suffixes.open()
         self.delivery.prepare()
+        self.admin.prepare()
         for source in self.house.sources:
             source.prepare()
         self.capture.try_open()
@@ -156,13 +165,14 @@ class App:
                 Part("refresh", run=self._refresh),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
+                Part("outbox", self.delivery.begin),
                 Part("capture", run=self._capture, stop=self._end_capture),
             ],
             self._stop,
         )
 
     def _deliver(self, alert: Alert) -> None:
-        self.delivery.put(alert)
+        self.delivery.tell(alert)
 
     async def _drop(self) -> None:
         privileges.preload()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sensor.base import tokens
 from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac
 from sensor.base.references import with_ids
 from sensor.base.settings import build, collect, read
@@ -83,6 +84,14 @@ class WebSettings:
     """host:port, or [address]:port."""
     hosts: tuple[Host, ...] = ()
     """Further names under which browsers may ask."""
+    token: str = field(default="", repr=False)
+    """Whoever sends it may change something, such as sending messages again; neither of the two: nobody may."""
+    token_file: str = ""
+    """A file that holds it."""
+
+    def __post_init__(self) -> None:
+        """ValueError: both, or no token."""
+        tokens.check(self.token, self.token_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +290,8 @@ def problems(config: Config) -> list[str]:
         database = GeoDatabase((path,), state_dir=config.state_dir)
         found += _refusal(database.open)
         database.close()
+    if config.web.token_file:
+        found += _refusal(lambda: tokens.read("", config.web.token_file, "web"))
     for sink in config.sink:
         found += _refusal(sink.plugin(str(sink.name), sink.settings, "").prepare)
     return found

@@ -21,6 +21,10 @@ class DataError(SensorError):
     """A database that the sensor needs cannot be read."""
 
 
+class StoreError(SensorError):
+    """Something cannot be read from or written to the disk now; later it may."""
+
+
 class DeliveryError(SensorError):
     """A sink refused or could not be reached; `retry` says whether trying again can help."""
 

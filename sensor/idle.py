@@ -6,11 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sensor.base import tokens
 from sensor.base.text import printable
 from sensor.base.times import SECOND
 from sensor.config import Config
 from sensor.errors import ConfigError, SensorError
-from sensor.foreground import tokens
 
 SECONDS = 10.0
 """For the daemon's answer."""

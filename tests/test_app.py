@@ -234,6 +234,7 @@ async def test_rights_are_dropped_once_the_page_is_served_and_before_capture(mon
     await app.run()
     names = [part.name for part in parts]
     assert names.index("delivery") < names.index("web") < names.index("privileges") < names.index("capture")
+    assert names.index("privileges") < names.index("outbox") < names.index("capture"), "its thread must have no rights"
     await app._drop()
     assert order == ["drop to nobody"]
 
@@ -241,7 +242,7 @@ async def test_rights_are_dropped_once_the_page_is_served_and_before_capture(mon
 def test_alerts_of_the_house_reach_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     app = App(parse(SETTINGS))
     put: list[str] = []
-    monkeypatch.setattr(app.delivery, "put", lambda alert: put.append(alert.rule))
+    monkeypatch.setattr(app.delivery, "tell", lambda alert: put.append(alert.rule))
     app.house.pipeline.feed(batch([(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR, macs=(PHONE, ROUTER)))]))
     app.house.pipeline.finish()
     assert put == ["mi"]

@@ -1,14 +1,22 @@
-"""All that happens to a new alert: one log line, and a place in every outbox."""
+"""All that is told: one log line per alert, and each notice to the outbox of every sink that is to get it."""
 
 import asyncio
+import json
 import logging
+import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
+from sensor.deliver.journal import Journal
 from sensor.deliver.log import log_alert
+from sensor.deliver.notice import Notice, single
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import SensorInfo
-from sensor.model.alert import Alert
+from sensor.model.alert import Alert, State
+from sensor.model.letter import Fresh, Letter
+
+UNKNOWN_SINK = "no sink of that name is configured any more"
 
 log = logging.getLogger(__name__)
 
@@ -16,45 +24,131 @@ log = logging.getLogger(__name__)
 class Delivery:
     """All outboxes as one part of the daemon; `put` may be called from `start` on."""
 
-    def __init__(self, sensor: Callable[[], SensorInfo], outboxes: Sequence[Outbox]) -> None:
-        """`sensor` is asked once per alert, so that a new database shows."""
+    def __init__(
+        self,
+        sensor: Callable[[], SensorInfo],
+        outboxes: Sequence[Outbox],
+        journal: Journal,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`sensor` is asked once per alert, so that a new database shows; `clock`: ns since 1970."""
         self.outboxes = tuple(outboxes)
+        self.journal = journal
         self._sensor = sensor
+        self._clock = clock
+        self._by_name = {outbox.name: outbox for outbox in outboxes}
+        self._begun = asyncio.Event()
         self._closing = asyncio.Event()
+        self._said = count(1)
+        journal.release = lambda letter: self._by_name[letter.sink].release(letter)
+        journal.known = lambda letter: self._by_name[letter.sink].known(letter)
+        journal.drop = lambda letter: self._by_name[letter.sink].drop(letter)
+        journal.found = self._found
+        journal.trouble = self._trouble
+        for outbox in outboxes:
+            outbox.on_gone = self._gone
 
     def prepare(self) -> None:
         """Let the sinks read their secret files, while that is still allowed. ConfigError names the sink."""
         for outbox in self.outboxes:
             outbox.sink.prepare()
 
-    def put(self, alert: Alert) -> None:
+    def tell(self, alert: Alert) -> None:
         """One state of one alert; never waits for a sink."""
         shape = alert_object(alert, self._sensor())
         log_alert(shape)
-        for outbox in self.outboxes:
-            outbox.put(shape)
+        self.put(single(shape, self._clock()))
+
+    def put(self, notice: Notice, but: Outbox | None = None) -> None:
+        """One message, stored before it is sent for the first time; never waits. `but`: whose sink it is not for."""
+        outboxes = (outbox for outbox in self.outboxes if outbox is not but)
+        letters = tuple(letter for outbox in outboxes if (letter := outbox.address(notice)) is not None)
+        if letters:
+            self.journal.put(Fresh(json.dumps(notice.to_json(), separators=(",", ":")), letters))
 
     async def start(self) -> None:
         """Open the sinks; nothing is sent."""
         for outbox in self.outboxes:
             await outbox.sink.open()
 
+    async def begin(self) -> None:
+        """Open the store, and let the sending begin: a thread is started, so rights are given up before.
+
+        DataError: a newer version wrote the store.
+        """
+        await self.journal.open()
+        self._begun.set()
+
     async def run(self) -> None:
         """Send until cancelled, or until `drain` is through."""
         async with asyncio.TaskGroup() as group:
-            for outbox in self.outboxes:
-                group.create_task(outbox.run())
-            await self._closing.wait()
+            await self._begun.wait()
+            keeping = group.create_task(self.journal.run())
+            async with asyncio.TaskGroup() as senders:
+                for outbox in self.outboxes:
+                    senders.create_task(outbox.run())
+                await self._closing.wait()
+            keeping.cancel()
 
     async def drain(self) -> None:
-        """Send what waits, all sinks at once and without waiting for retries; the caller sets the deadline."""
+        """Send what can be sent at once, to all sinks; the rest waits in the store. The caller sets the deadline."""
+        await self.journal.flushed()
         self._closing.set()
         await asyncio.gather(*(outbox.drain() for outbox in self.outboxes))
 
     async def stop(self) -> None:
-        """Close the sinks; one line for each that some alerts did not reach, whatever cut them off."""
-        for outbox in self.outboxes:  # before any sink is closed: closing may be cut off, too
-            if left := outbox.outcomes.unsent + outbox.waiting:
-                log.warning("sink %s: %d alert%s not delivered", outbox.name, left, "" if left == 1 else "s")
-        for outbox in self.outboxes:
-            await outbox.sink.close()
+        """Write what is left, close the sinks; one line for each that some messages did not reach yet."""
+        try:
+            await self.journal.close()
+        finally:
+            for outbox in self.outboxes:  # before any sink is closed: closing may be cut off, too
+                self._say_what_is_left(outbox)
+            for outbox in self.outboxes:
+                await outbox.sink.close()
+
+    async def dead_letters(self) -> list[Letter]:
+        """Those given up, oldest first. StoreError."""
+        return await self.journal.dead_letters()
+
+    async def replay(self, number: int | None, sink: str | None) -> int:
+        """Send dead letters again, one or all of a sink; how many. LookupError: no such sink. StoreError."""
+        open_sinks = [outbox.name for outbox in self.outboxes if outbox.gone is None]
+        if sink is not None and sink not in open_sinks:
+            raise LookupError(sink)
+        revived = await self.journal.revive(number, open_sinks if sink is None else [sink])
+        for letter in revived:
+            self._by_name[letter.sink].restore(letter)
+        return len(revived)
+
+    def _found(self, letter: Letter) -> bool:
+        outbox = self._by_name.get(letter.sink)
+        if outbox is None:
+            letter.fate, letter.error = "dead", UNKNOWN_SINK
+            self.journal.mark(letter)
+            return False
+        return outbox.restore(letter)
+
+    def _trouble(self, what: str, state: State, text: str) -> None:
+        self._say(f"outbox.{what}", state, "the outbox", text)
+
+    def _gone(self, outbox: Outbox) -> None:
+        text = f"nothing is sent to the sink {outbox.name} until the sensor is started again: {outbox.gone}"
+        self._say(f"sink.{outbox.name}", "firing", f"sink {outbox.name} is gone", text, but=outbox)
+
+    def _say(self, key: str, state: State, title: str, text: str, but: Outbox | None = None) -> None:
+        """Something about the sensor itself, to whoever takes more than alerts."""
+        now = self._clock()
+        identity = f"{key}.{now}.{next(self._said)}"
+        self.put(Notice(identity, key, "rest", state, "warning", now, title, (text,)), but)
+
+    def _say_what_is_left(self, outbox: Outbox) -> None:
+        left = outbox.letters()
+        unstored = sum(letter.number is None for letter in left)
+        if unstored:
+            log.warning("sink %s: %d message%s lost, neither delivered nor stored", outbox.name, *_plural(unstored))
+        if stored := len(left) - unstored:
+            log.info("sink %s: %d message%s not delivered yet, kept for the next start", outbox.name, *_plural(stored))
+
+
+def _plural(count: int) -> tuple[int, str]:
+    return count, "" if count == 1 else "s"

@@ -13,7 +13,9 @@ from prometheus_client.registry import Collector
 
 from sensor.base.times import SECOND
 from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
+from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.sink_metrics import about_sinks
 from sensor.deliver.snapshots import Counters, Snapshots
 from sensor.deliver.state_metrics import about_states
 from sensor.model.alert import SEVERITIES
@@ -61,10 +63,17 @@ class SeriesCap(Generic[Key]):
 class Metrics(Collector):
     """Everything under the prefix idlewire_, and the usual process_ metrics."""
 
-    def __init__(self, snapshots: Snapshots, outboxes: Sequence[Outbox], detectors: Iterable[str]) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        outboxes: Sequence[Outbox],
+        detectors: Iterable[str],
+        journal: Journal | None = None,
+    ) -> None:
         """`detectors`: the known names; their alert counters exist from the start, at 0."""
         self._snapshots = snapshots
         self._outboxes = tuple(outboxes)
+        self._journal = journal
         self._detectors = tuple(detectors)
         self._clients: SeriesCap[str] = SeriesCap(MAX_CLIENT_SERIES)
         self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
@@ -90,7 +99,7 @@ class Metrics(Collector):
         yield self._about_countries(counters, own)
         yield from self._about_alerts(counters)
         yield from about_states(counters, own)
-        yield from self._about_sinks()
+        yield from about_sinks(self._outboxes, self._journal)
         yield counter(
             "label_overflow",
             "Label sets that had no room for a series of their own and are summed as other.",
@@ -146,20 +155,6 @@ class Metrics(Collector):
             {(name,): count for name, count in counters.evaluations.items()},
         )
         yield gauge("alerts_firing", "Alerts that fire now.", labels, firing)
-
-    def _about_sinks(self) -> Iterator[Metric]:
-        ends: dict[tuple[str, ...], int] = {}
-        retries: dict[tuple[str, ...], int] = {}
-        for outbox in self._outboxes:
-            for outcome, count in outbox.outcomes.items():
-                if outcome == "retried":
-                    retries[(outbox.name,)] = count
-                else:
-                    ends[(outbox.name, outcome)] = count
-        yield counter("notifications", "Alert states by what became of them.", ("sink", "outcome"), ends)
-        yield counter("notification_retries", "Attempts to deliver beyond the first.", ("sink",), retries)
-        waiting: Amounts = {(outbox.name,): outbox.waiting for outbox in self._outboxes}
-        yield gauge("outbox_messages", "Alert states that wait for a sink.", ("sink",), waiting)
 
 
 def _about_capture(counters: Counters) -> Iterator[Metric]:

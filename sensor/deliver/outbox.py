@@ -1,45 +1,57 @@
-"""One sink's bounded queue of alerts and the worker that empties it; a dead or broken sink stays its own problem."""
+"""One sink's letters and the worker that sends them; a dead or broken sink stays its own problem."""
 
 import asyncio
+import json
 import logging
 import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Any
 
+from sensor.base.text import printable
+from sensor.base.times import SECOND
+from sensor.deliver.journal import Journal
+from sensor.deliver.notice import Notice
+from sensor.deliver.schedule import Schedule
 from sensor.deliver.sink import Sink, SinkGone
-from sensor.errors import DeliveryError
+from sensor.errors import DeliveryError, StoreError
 from sensor.model.alert import SEVERITIES, Severity
+from sensor.model.letter import Letter
 
-MAX_QUEUED = 1_000
-"""Alerts that wait for one sink; beyond it the oldest of the lowest severity goes."""
+MAX_WAITING = 5_000
+"""Letters that wait for one sink; beyond it the oldest of the lowest severity goes."""
 SEND_SECONDS = 30.0
-"""A sink that takes longer than this over one alert is interrupted, as if it had failed."""
-FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 300.0
-"""The pause doubles from the first to the last."""
-MIN_RETRY_AFTER, MAX_RETRY_AFTER = 1.0, 3_600.0
-"""What a far end may ask for is held between these."""
-GIVE_UP_SECONDS = 86_400.0
-"""An alert that could not be delivered for so long is let go at the next failure."""
+"""A sink that takes longer than this over one message is interrupted, as if it had failed."""
+GIVE_UP_SECONDS = 3 * 86_400.0
+"""What could not be delivered in so long is given up at the next failure; the sensor's own running time."""
+READ_AGAIN_SECONDS = 15.0
+"""When the disk does not give a message back."""
+MAX_ERROR, MAX_REFERENCE = 300, 4_000
+"""Characters of a reason, and of what a sink wants to remember."""
+MAX_ID, MAX_TITLE = 1_000, 200
+"""Characters of an id or a key, and of a title."""
+ALONE = frozenset({"alert", "test"})
+"""Kinds of notices that tell of one alert."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of the alerts of one outbox; they only grow."""
+    """What became of the letters of one outbox; they only grow."""
 
     delivered: int = 0
     refused: int = 0
-    """The sink said that trying again cannot help, or broke."""
+    """Dead: the sink said that trying again cannot help, or broke."""
     expired: int = 0
-    """Given up after `GIVE_UP_SECONDS`."""
+    """Dead: given up after `GIVE_UP_SECONDS`."""
+    gone: int = 0
+    """Dead: the sink does not want to hear from us again."""
     dropped: int = 0
-    """No room in the queue, or the sink is gone for good."""
-    unsent: int = 0
-    """Still waiting when the sensor stopped."""
+    """There was no room."""
+    lost: int = 0
+    """The message could not be read any more."""
     retried: int = 0
     """Attempts beyond the first; not an end."""
 
@@ -48,38 +60,39 @@ class Outcomes:
         return [(field.name, getattr(self, field.name)) for field in fields(self)]
 
 
-@dataclass(slots=True)
-class _Waiting:
-    alert: dict[str, Any]
-    since: float
-    """By the monotonic clock."""
-
-
 class Outbox:
-    """Delivers in the order of `put`, one at a time; all calls on one event loop."""
+    """Delivers one message at a time, those of one key in order; all calls on one event loop."""
 
     def __init__(
         self,
         sink: Sink,
+        journal: Journal,
         min_severity: Severity = "info",
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = time.time_ns,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`clock`: monotonic seconds; `jitter`: 0 .. 1, spreads retries so that a fleet does not knock in step."""
+        """`clock`: monotonic seconds, the journal's; `wall`: ns since 1970, only shown; `jitter`: 0 .. 1."""
         self.sink = sink
         self.outcomes = Outcomes()
+        self.gone: str | None = None
+        """Why nothing is sent any more, until the sensor is started again."""
+        self.last_error: str | None = None
+        """Why the last message did not arrive; None where it did."""
+        self.on_gone: Callable[[Outbox], None] = lambda _: None
+        self._journal = journal
         self._floor = SEVERITIES.index(min_severity)
         self._clock = clock
-        self._jitter = jitter
-        self._queue: dict[tuple[str, str], _Waiting] = {}
+        self._wall = wall
+        self._schedule = Schedule(sink.pause, jitter)
+        self._live: dict[str, Letter] = {}
+        self._ranks: dict[Severity, dict[str, Letter]] = {severity: {} for severity in SEVERITIES}
+        self._in_hand: Letter | None = None
         self._wake = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._finished = asyncio.Event()
-        self._in_hand = 0
+        self._closing = False
         self._running = False
-        self._gone = False
-        self._failing = False
+        self._finished = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -88,124 +101,216 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Alerts that are not settled: the queue, and the one being sent or tried again."""
-        return len(self._queue) + self._in_hand
+        """Letters that are not settled."""
+        return len(self._live)
 
-    def put(self, alert: dict[str, Any]) -> None:
-        """Queue one ALERT if it is severe enough; never blocks, never raises.
+    def letters(self) -> list[Letter]:
+        """Those that wait; the caller must not change them."""
+        return list(self._live.values())
 
-        One that waits in the same state already is replaced, in its place.
-        """
-        if SEVERITIES.index(alert["severity"]) < self._floor:
-            return
-        if self._gone:
-            self.outcomes.dropped += 1
-            return
-        key = (alert["id"], alert["state"])
-        older = self._queue.get(key)
-        self._queue[key] = _Waiting(alert, older.since if older else self._clock())
-        if len(self._queue) > MAX_QUEUED:
-            self._make_room()
+    def oldest_seconds(self) -> float:
+        """For how long the oldest of them has waited; 0 where there is none."""
+        return max(0.0, self._clock() - min((each.since for each in self._live.values()), default=self._clock()))
+
+    def address(self, notice: Notice) -> Letter | None:
+        """A letter for this sink; None where the sink is not to get it, it waits already, or there is no room."""
+        if SEVERITIES.index(notice.severity) < self._floor or not (self.sink.groups or notice.kind in ALONE):
+            return None
+        identity = printable(notice.id, MAX_ID)
+        if identity in self._live:
+            self._journal.repeated += 1
+            return None
+        letter = Letter(
+            self.name, identity, printable(notice.key, MAX_ID), notice.severity, printable(notice.title, MAX_TITLE),
+            notice.at, self._clock(),
+        )  # fmt: skip
+        if self.gone is not None:
+            letter.fate, letter.error = "dead", self.gone
+            self.outcomes.gone += 1
+            return letter
+        self._admit(letter)
+        return letter if letter.notice in self._live else None
+
+    def release(self, letter: Letter) -> None:
+        """It is stored, or cannot be: it may be sent."""
+        if self._live.get(letter.notice) is letter:
+            self._schedule.add(letter)
+            self._wake.set()
+
+    def restore(self, letter: Letter) -> bool:
+        """One that the store has: it waits again. False where it waits here already."""
+        if letter.notice in self._live:
+            return False
+        self._schedule.add(letter, earlier=True)
+        self._admit(letter)
         self._wake.set()
+        return True
+
+    def known(self, letter: Letter) -> None:
+        """The store has it already: it is none."""
+        if self._live.get(letter.notice) is letter:
+            self._end(letter)
+
+    def drop(self, letter: Letter) -> None:
+        """There is no room for it."""
+        if self._live.get(letter.notice) is not letter:
+            return
+        self._end(letter)
+        self.outcomes.dropped += 1
+        self._journal.forget(letter)
+
+    def make_room(self) -> None:
+        """The oldest of the lowest severity goes."""
+        for rank in self._ranks.values():
+            for letter in rank.values():
+                if letter is not self._in_hand:
+                    self.drop(letter)
+                    return
 
     async def run(self) -> None:
-        """Send until `drain`; ends by itself only then, or when the sink is gone for good."""
+        """Send until cancelled, or until `drain` is through."""
         self._running = True
         try:
-            while (waiting := await self._next()) is not None:
-                self._in_hand = 1
-                await self._deliver(waiting)
-                self._in_hand = 0
+            while True:
+                letter, wait = self._schedule.next(self._clock())
+                if letter is not None:
+                    await self._deliver(letter)
+                elif self._closing and (wait is None or wait > self.sink.pause):
+                    return
+                else:
+                    await self._sleep(wait)
         finally:
-            self.outcomes.unsent += self.waiting
-            self._queue.clear()
-            self._in_hand = 0
+            self._running = False
             self._finished.set()
 
     async def drain(self) -> None:
-        """Send what waits, without waiting for retries; the caller sets the deadline, and cancels `run` after it."""
-        self._closing.set()
+        """Send what can be sent, without waiting for retries; the caller sets the deadline, and cancels `run` then."""
+        self._closing = True
         self._wake.set()
         if self._running:
             await self._finished.wait()
 
-    def _make_room(self) -> None:
-        for severity in SEVERITIES:
-            for key, waiting in self._queue.items():
-                if waiting.alert["severity"] == severity:
-                    del self._queue[key]
-                    self.outcomes.dropped += 1
-                    return
-
-    async def _next(self) -> _Waiting | None:
-        while not self._queue:
-            if self._closing.is_set() or self._gone:
-                return None
-            self._wake.clear()
-            await self._wake.wait()
-        return self._queue.pop(next(iter(self._queue)))
-
-    async def _deliver(self, waiting: _Waiting) -> None:
-        """Until it arrived or there is no hope; then its outcome is counted."""
-        pause = FIRST_RETRY_SECONDS
-        while (failure := await self._attempt(waiting.alert)) is not None:
-            if self._clock() - waiting.since >= GIVE_UP_SECONDS:
-                self.outcomes.expired += 1
-                return
-            if self._closing.is_set():
-                self.outcomes.unsent += 1 + len(self._queue)
-                self._queue.clear()
-                return
-            wanted = failure.retry_after
-            if wanted is None:
-                await self._pause(pause * (0.5 + self._jitter() / 2))
-            else:
-                await self._pause(min(max(wanted, MIN_RETRY_AFTER), MAX_RETRY_AFTER))
-            pause = min(pause * 2, LAST_RETRY_SECONDS)
-            self.outcomes.retried += 1
-
-    async def _attempt(self, alert: dict[str, Any]) -> DeliveryError | None:
-        """Send once: None when this alert is settled, else why it should be tried again."""
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self.sink.send(alert)
-        except SinkGone as error:
-            self._give_up_sink(error)
-        except DeliveryError as error:
-            self._failed(str(error))
-            if error.retry:
-                return error
-            self.outcomes.refused += 1
-        except TimeoutError:
-            self._failed("no answer")
-            return DeliveryError("no answer", retry=True)
-        except Exception as error:  # noqa: BLE001  # a broken plug-in may cost its alerts, never the sensor
-            # Only the type: the text of an unknown error may hold the sink's URL, which is a secret.
-            self._failed(f"broken: {type(error).__name__}")
-            self.outcomes.refused += 1
-        else:
-            self._arrived()
-        return None
-
-    def _arrived(self) -> None:
-        self.outcomes.delivered += 1
-        if self._failing:
-            self._failing = False
-            log.info("sink %s: delivers again", self.name)
-
-    def _failed(self, why: str) -> None:
-        """One line when it begins to fail, not one per attempt."""
-        log.log(logging.DEBUG if self._failing else logging.WARNING, "sink %s: not delivered: %s", self.name, why)
-        self._failing = True
-
-    def _give_up_sink(self, error: SinkGone) -> None:
-        log.error("sink %s: gone for good, nothing is sent there until the sensor restarts: %s", self.name, error)
-        self._gone = True
-        self.outcomes.dropped += 1 + len(self._queue)
-        self._queue.clear()
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the begin of `drain`."""
+    async def _sleep(self, seconds: float | None) -> None:
+        self._wake.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._closing.wait()
+                await self._wake.wait()
+
+    async def _deliver(self, letter: Letter) -> None:
+        """One attempt, and what follows from it."""
+        self._in_hand = letter
+        try:
+            try:
+                body, earlier = await self._journal.load(letter)
+            except StoreError as error:
+                self._failed(letter, str(error), READ_AGAIN_SECONDS)
+                return
+            if self._live.get(letter.notice) is not letter:
+                return  # dropped meanwhile
+            notice = _notice(body)
+            if notice is None:
+                self._lost(letter)
+                return
+            letter.attempts += 1
+            self.outcomes.retried += letter.attempts > 1
+            await self._attempt(letter, notice, earlier)
+        finally:
+            self._in_hand = None
+
+    async def _attempt(self, letter: Letter, notice: Notice, earlier: str | None) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                reference = await self.sink.send(notice, earlier)
+        except SinkGone as error:
+            self._give_up_sink(str(error))
+        except DeliveryError as error:
+            if error.retry:
+                self._failed(letter, str(error), error.retry_after)
+            else:
+                self._refused(letter, str(error))
+        except TimeoutError:
+            self._failed(letter, "no answer", None)
+        except Exception as error:  # noqa: BLE001  # a broken plug-in may cost its messages, never the sensor
+            # Only the type: the text of an unknown error may hold the sink's URL, which is a secret.
+            self._refused(letter, f"broken: {type(error).__name__}")
+        else:
+            self._arrived(letter, reference)
+            # Before the next attempt, so that a kill at any time repeats this one at most.
+            await self._journal.flushed()
+
+    def _arrived(self, letter: Letter, reference: str | None) -> None:
+        if self.last_error is not None:
+            self.last_error = None
+            log.info("sink %s: delivers again", self.name)
+        self.outcomes.delivered += 1
+        letter.fate, letter.error, letter.next_at = "delivered", None, None
+        self._schedule.delivered(letter, self._clock())
+        self._end(letter)
+        if reference is not None and len(reference) <= MAX_REFERENCE and reference.isprintable():
+            self._journal.refer(letter, reference)
+        self._journal.mark(letter)
+
+    def _failed(self, letter: Letter, why: str, retry_after: float | None) -> None:
+        """Tried again, unless it is too old; the others that are too old go as well."""
+        self._say_failure(why)
+        letter.error = printable(why, MAX_ERROR)
+        now = self._clock()
+        wait = self._schedule.failed(letter, now, retry_after)
+        letter.next_at = self._wall() + int(wait * SECOND)
+        for each in [each for each in self._schedule if now - each.since >= GIVE_UP_SECONDS]:
+            self.outcomes.expired += 1
+            self._bury(each, each.error or letter.error)
+        if letter.fate == "waiting":
+            self._journal.mark(letter, lazily=True)
+
+    def _refused(self, letter: Letter, why: str) -> None:
+        self._say_failure(why)
+        self.outcomes.refused += 1
+        self._schedule.refused(letter, self._clock())
+        self._bury(letter, why)
+
+    def _lost(self, letter: Letter) -> None:
+        log.error("sink %s: message %s cannot be read any more", self.name, printable(letter.notice, 100))
+        self.outcomes.lost += 1
+        self._end(letter)
+        self._journal.forget(letter)
+
+    def _give_up_sink(self, why: str) -> None:
+        log.error("sink %s: gone for good, nothing is sent there until the sensor restarts: %s", self.name, why)
+        self.gone = self.last_error = printable(why, MAX_ERROR)
+        for letter in list(self._live.values()):
+            self.outcomes.gone += 1
+            self._bury(letter, why)
+        self.on_gone(self)
+
+    def _bury(self, letter: Letter, why: str) -> None:
+        """It becomes a dead letter."""
+        letter.fate, letter.error, letter.next_at = "dead", printable(why, MAX_ERROR), None
+        self._end(letter)
+        self._journal.mark(letter)
+
+    def _end(self, letter: Letter) -> None:
+        self._live.pop(letter.notice, None)
+        self._ranks[letter.severity].pop(letter.notice, None)
+        self._schedule.remove(letter)
+
+    def _admit(self, letter: Letter) -> None:
+        self._live[letter.notice] = self._ranks[letter.severity][letter.notice] = letter
+        if len(self._live) > MAX_WAITING:
+            self.make_room()
+
+    def _say_failure(self, why: str) -> None:
+        """One line when it begins to fail, not one per attempt."""
+        level = logging.WARNING if self.last_error is None else logging.DEBUG
+        log.log(level, "sink %s: not delivered: %s", self.name, printable(why, MAX_ERROR))
+        self.last_error = printable(why, MAX_ERROR)
+
+
+def _notice(body: str | None) -> Notice | None:
+    """Out of the store; None where that is no longer one."""
+    if body is None:
+        return None
+    try:
+        return Notice.from_json(json.loads(body))
+    except (ValueError, RecursionError):
+        return None

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from sensor.base.registry import Registry
+from sensor.deliver.notice import Notice
 from sensor.errors import DeliveryError
 
 MAX_HEADER = 100
@@ -29,6 +30,10 @@ class Sink(ABC):
 
     settings_type: ClassVar[type[Any]]
     """A frozen dataclass: the keys of [[sink]] that only this type has."""
+    groups: ClassVar[bool] = True
+    """It takes messages that tell of several alerts; False: programs read it, it gets each alert alone, at once."""
+    pause: ClassVar[float] = 1.0
+    """Seconds from one message to the next at least: the service's limit, with its source beside it."""
 
     def __init__(self, name: str, version: str) -> None:
         """`name`: as configured, for logs and metrics; `version`: the sensor's."""
@@ -42,8 +47,11 @@ class Sink(ABC):
         """Get ready to send, without sending."""
 
     @abstractmethod
-    async def send(self, alert: dict[str, Any]) -> None:
-        """Deliver one ALERT, within 20 s; called by one outbox, one at a time.
+    async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Deliver one message, within 20 s; called by one outbox, one at a time.
+
+        `earlier`: what the last delivered message of the same key returned: it may be edited or answered. Returns the
+        same for this message; None where the service has nothing to hold on to.
 
         DeliveryError: it did not arrive; `retry` says whether trying again can help. SinkGone: never again.
         Its text goes to the log: no secret in it.

@@ -8,10 +8,10 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
 
+from sensor.base import tokens
 from sensor.base.bounded import BoundedDict
 from sensor.base.ratelimit import RateLimit
 from sensor.base.times import SECOND
-from sensor.foreground import tokens
 from sensor.model.posted import MAX_BODY, Answer, Posted, refused
 
 BURST, INTERVAL = 60, SECOND

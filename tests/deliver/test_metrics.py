@@ -8,14 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sensor.deliver import metrics as module
 from sensor.deliver.metrics import Metrics, SeriesCap
-from sensor.deliver.outbox import Outbox
-from sensor.deliver.sink import Sink
 from sensor.deliver.snapshots import Counters
-
-
-class Nothing(Sink):
-    async def send(self, alert):
-        pass
+from tests.deliver.letters import Scripted, built, notice
 
 
 def scrape(metrics):
@@ -49,9 +43,9 @@ def test_names_and_values(world, examples):
         alerts={("watchlist", "warning"): 3},
         country_sent={(examples.mac, "DE"): 900, (examples.mac, None): 100},
     )
-    outbox = Outbox(Nothing("lab", "0"))
-    outbox.put({"id": "a", "state": "firing", "severity": "info"})
-    samples = scrape(Metrics(world, [outbox], ["watchlist"]))
+    delivery = built(None, Scripted())
+    delivery.put(notice())
+    samples = scrape(Metrics(world, delivery.outboxes, ["watchlist"], delivery.journal))
     mac = examples.mac
     assert value(samples, "capture_frames_total") == 90
     assert value(samples, "capture_dropped_frames_total") == 10

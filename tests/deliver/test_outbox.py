@@ -1,262 +1,334 @@
-"""Order, retries, the cap and the end, with a scripted sink; time is virtual."""
+"""Order, retries, the cap and the end, with a scripted sink and a real store; time is virtual."""
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+import sqlite3
 
 import pytest
 
 from sensor.deliver import outbox as module
-from sensor.deliver.outbox import GIVE_UP_SECONDS, MAX_QUEUED, Outbox
-from sensor.deliver.sink import Sink, SinkGone
+from sensor.deliver.outbox import GIVE_UP_SECONDS, Outbox
+from sensor.deliver.sink import SinkGone
 from sensor.errors import DeliveryError
+from tests.deliver.letters import Scripted, built, down, notice, running, until
 
 
-def alert(identity, severity="warning", state="firing"):
-    return {"id": identity, "severity": severity, "state": state}
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "outbox.db"
 
 
-class Scripted(Sink):
-    """Raises what the script says, one entry per call; then succeeds."""
-
-    def __init__(self, *script):
-        super().__init__("lab", "0")
-        self.script = list(script)
-        self.calls = []
-        self.got = []
-
-    async def send(self, alert):
-        self.calls.append(alert["id"])
-        failure = self.script.pop(0) if self.script else None
-        if failure is not None:
-            raise failure
-        self.got.append((alert["id"], alert["state"]))
+async def test_delivers_in_order_once_and_says_what_went_before(path):
+    sink = Scripted()
+    async with running(built(path, sink)) as delivery:
+        for one in (notice("a"), notice("b"), notice("a", "resolved"), notice("a")):
+            delivery.put(one)
+    assert sink.got == ["a.firing", "b.firing", "a.resolved"]
+    assert sink.earlier == [None, None, "ref-a.firing"]
+    assert delivery.outboxes[0].outcomes.delivered == 3
+    assert delivery.journal.repeated == 1
 
 
-class Timed(Outbox):
-    """Pauses take no real time; they move the clock."""
-
-    def __init__(self, sink, *arguments, **named):
-        self.now = 0.0
-        self.pauses = []
-        super().__init__(sink, *arguments, clock=lambda: self.now, jitter=lambda: 1.0, **named)
-
-    async def _pause(self, seconds):
-        self.pauses.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
+async def test_below_the_floor_is_not_sent(path):
+    sink = Scripted()
+    async with running(built(path, sink, min_severity="warning")) as delivery:
+        delivery.put(notice("a", severity="info"))
+        delivery.put(notice("b", severity="critical"))
+    assert sink.calls == ["b.firing"]
 
 
-@asynccontextmanager
-async def running(outbox):
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(outbox.run())
-        yield task
-        async with asyncio.timeout(5):
-            await outbox.drain()
+async def test_programs_get_alerts_alone(path):
+    person, program = Scripted(name="person"), Scripted(name="program", groups=False)
+    async with running(built(path, person, program)) as delivery:
+        for kind in ("alert", "group", "digest", "rest", "test"):
+            delivery.put(notice(kind, kind=kind))
+    assert len(person.got) == 5
+    assert program.got == ["alert.firing", "test.firing"]
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
+async def test_stored_before_the_first_attempt(path):
+    class Looking(Scripted):
+        async def send(self, notice, earlier):
+            [letter] = delivery.outboxes[0].letters()
+            self.numbers = letter.number
+            return await super().send(notice, earlier)
+
+    sink = Looking()
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice())
+    assert sink.numbers is not None
 
 
-def down(retry_after=None):
-    return DeliveryError("down", retry=True, retry_after=retry_after)
-
-
-async def test_delivers_in_order_once():
-    outbox = Timed(Scripted())
-    async with running(outbox):
-        for identity in "abc":
-            outbox.put(alert(identity))
-        outbox.put(alert("a", state="resolved"))
-    assert outbox.sink.got == [("a", "firing"), ("b", "firing"), ("c", "firing"), ("a", "resolved")]
-    assert outbox.outcomes.delivered == 4
-
-
-async def test_below_the_floor_is_not_sent():
-    outbox = Timed(Scripted(), "warning")
-    async with running(outbox):
-        outbox.put(alert("a", "info"))
-        outbox.put(alert("b", "critical"))
-    assert outbox.sink.calls == ["b"]
-
-
-async def test_retries_back_off_and_keep_the_order():
-    outbox = Timed(Scripted(*[down()] * 11))
-    outbox.put(alert("a"))
-    outbox.put(alert("a", state="resolved"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered == 2)
-    assert outbox.pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert outbox.sink.got == [("a", "firing"), ("a", "resolved")]
+async def test_retries_back_off_and_keep_the_order_of_a_key(path):
+    sink = Scripted(*[down()] * 11)
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("a", "resolved"))
+        await until(lambda: len(sink.got) == 2)
+    [outbox] = delivery.outboxes
+    assert outbox.pauses == [1, 2, 1, 2, 4, 8, 16, 32, 60, 60, 60], "from the third on it is the sink that is looked at"
+    assert sink.got == ["a.firing", "a.resolved"]
     assert outbox.outcomes.retried == 11
 
 
-async def test_the_one_tried_again_waits_too():
-    outbox = Outbox(Scripted(down(3600)))
-    outbox.put(alert("a"))
-    outbox.put(alert("b"))
-    assert outbox.waiting == 2
-    async with running(outbox):
-        await until(lambda: outbox.sink.calls)
-        assert outbox.waiting == 2
-    assert outbox.waiting == 0
-    assert outbox.outcomes.delivered == 2
+async def test_one_that_fails_holds_up_no_other_key(path):
+    """A 500 for one message only: the others arrive meanwhile, those of its own key wait."""
+    sink = Scripted()
+    sink.broken_keys["poison"] = down()
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("poison"))
+        delivery.put(notice("poison", "resolved"))
+        for number in range(20):
+            delivery.put(notice(f"n{number}"))
+        await until(lambda: len(sink.got) == 20)
+        assert sink.got == [f"n{number}.firing" for number in range(20)]
+        sink.broken_keys.clear()
+        await until(lambda: len(sink.got) == 22)
+    assert sink.got[20:] == ["poison.firing", "poison.resolved"]
 
 
-async def test_jitter_halves_at_most():
-    outbox = Timed(Scripted(down()))
-    outbox._jitter = lambda: 0.0
-    outbox.put(alert("a"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered)
-    assert outbox.pauses == [0.5]
+@pytest.mark.parametrize("wanted", [0, -5, 1e9, 7, float("-inf"), 3600])
+async def test_retry_after_holds_the_whole_sink_within_reason(path, wanted):
+    """O3."""
+    sink = Scripted(down(wanted))
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(lambda: len(sink.got) == 2)
+    assert delivery.outboxes[0].pauses == [min(max(wanted, 1), 3600)]
+    assert sink.got == ["a.firing", "b.firing"]
 
 
-@pytest.mark.parametrize(("wanted", "pause"), [(0, 1), (-5, 1), (1e9, 3600), (7, 7), (float("-inf"), 1)])
-async def test_retry_after_is_honoured_within_reason(wanted, pause):
-    outbox = Timed(Scripted(down(wanted)))
-    outbox.put(alert("a"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered)
-    assert outbox.pauses == [pause]
+async def test_refused_is_dead_and_costs_nobody_else(path):
+    sink = Scripted(DeliveryError("no", retry=False))
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(lambda: sink.got)
+        await delivery.journal.flushed()
+        [dead] = await delivery.dead_letters()
+        assert (dead.notice, dead.error, dead.attempts) == ("a.firing", "no", 1)
+        assert delivery.journal.dead == {"lab": 1}
+    assert sink.calls == ["a.firing", "b.firing"]
+    assert delivery.outboxes[0].outcomes.refused == 1
 
 
-async def test_refused_is_not_tried_again_and_costs_nobody_else():
-    outbox = Timed(Scripted(DeliveryError("no", retry=False)))
-    outbox.put(alert("a"))
-    outbox.put(alert("b"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered)
-    assert outbox.sink.calls == ["a", "b"]
-    assert outbox.outcomes.refused == 1
-
-
-async def test_a_broken_sink_costs_its_alert_not_the_sensor(caplog):
-    outbox = Timed(Scripted(KeyError("https://hooks/s3cret")))
-    outbox.put(alert("a"))
-    outbox.put(alert("b"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered)
-    assert outbox.outcomes.refused == 1
+async def test_a_broken_sink_costs_its_message_not_the_sensor(path, caplog):
+    sink = Scripted(KeyError("https://hooks/s3cret"))
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(lambda: sink.got)
+        await delivery.journal.flushed()
+        assert [dead.error for dead in await delivery.dead_letters()] == ["broken: KeyError"]
     assert "KeyError" in caplog.text
     assert "s3cret" not in caplog.text
 
 
-async def test_a_hanging_sink_is_interrupted(monkeypatch):
+async def test_a_hanging_sink_is_interrupted_and_delays_no_other(path, monkeypatch):
+    """O6."""
+
     class Hanging(Scripted):
-        async def send(self, alert):
-            if not self.calls:
-                self.calls.append(alert["id"])
+        async def send(self, notice, earlier):
+            self.calls.append(notice.id)
+            if len(self.calls) == 1:
                 await asyncio.Event().wait()
-            await super().send(alert)
+            return await super().send(notice, earlier)
 
-    monkeypatch.setattr(module, "SEND_SECONDS", 0.02)
-    outbox = Timed(Hanging())
-    outbox.put(alert("a"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.delivered)
-    assert outbox.sink.got == [("a", "firing")]
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.1)
+    hanging, healthy = Hanging(name="hanging"), Scripted(name="healthy")
+    async with running(built(path, hanging, healthy)) as delivery:
+        delivery.put(notice())
+        await until(lambda: healthy.got)
+        assert not hanging.got
+        await until(lambda: hanging.got)
 
 
-async def test_seven_days_down(caplog):
-    """What fails after a day is let go; what is younger when the sink returns arrives, in order."""
+async def test_seven_days_down(path, caplog):
+    """O1: what is three days old is given up, shown and can be sent by hand; what is younger arrives, in order."""
     caplog.set_level(logging.DEBUG, "sensor")
     sink = Scripted()
-    outbox = Timed(sink)
-    sink.script = [down()] * 10_000
-    outbox.put(alert("old"))
-    async with running(outbox):
-        await until(lambda: outbox.outcomes.expired == 1)
-        assert GIVE_UP_SECONDS <= outbox.now <= GIVE_UP_SECONDS + 300
+    sink.always = down()
+    async with running(built(path, sink)) as delivery:
+        [outbox] = delivery.outboxes
         for number in range(5):
-            outbox.put(alert(f"new{number}"))
-        sink.script.clear()
-        await until(lambda: outbox.outcomes.delivered == 5)
-    assert [identity for identity, _ in sink.got] == [f"new{number}" for number in range(5)]
+            delivery.put(notice(f"old{number}"))
+        begin = outbox._clock.now
+        await until(lambda: outbox.outcomes.expired == 5)
+        assert GIVE_UP_SECONDS <= outbox._clock.now - begin <= GIVE_UP_SECONDS + 120
+        for number in range(5):
+            delivery.put(notice(f"new{number}"))
+            delivery.put(notice(f"new{number}", "resolved"))
+        await until(lambda: outbox._clock.now - begin > GIVE_UP_SECONDS + 7200)
+        sink.always = None
+        await until(lambda: outbox.outcomes.delivered == 10)
+        await delivery.journal.flushed()
+        dead = await delivery.dead_letters()
+        assert [(each.notice, each.error) for each in dead] == [(f"old{number}.firing", "down") for number in range(5)]
+        assert await delivery.replay(dead[2].number, None) == 1
+        assert await delivery.replay(None, "lab") == 4
+        await until(lambda: outbox.outcomes.delivered == 15)
+    for number in range(5):
+        assert sink.got.index(f"new{number}.firing") < sink.got.index(f"new{number}.resolved")
+    rest = [each for each in sink.got[1:] if each.startswith("new") and each.endswith("firing")]
+    assert rest == sorted(rest), "all but the one that found the sink well again"
+    assert sink.got[10] == "old2.firing"
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1, "one line when it begins to fail, not one per attempt"
-    assert "delivers again" in caplog.messages[-1]
+    assert "delivers again" in caplog.text
 
 
-async def test_full_drops_the_oldest_of_the_lowest_severity():
-    outbox = Timed(Scripted())
-    outbox.put(alert("i1", "info"))
-    outbox.put(alert("w1", "warning"))
-    outbox.put(alert("i2", "info"))
-    for number in range(MAX_QUEUED - 3):
-        outbox.put(alert(f"c{number}", "critical"))
-    assert outbox.waiting == MAX_QUEUED
+async def test_full_drops_the_oldest_of_the_lowest_severity(path, monkeypatch):
+    """O11."""
+    monkeypatch.setattr(module, "MAX_WAITING", 6)
+    sink = Scripted()
+    sink.always = down(3600)
+    delivery = built(path, sink, kind=Outbox)
+    for key, severity in (
+        ("i1", "info"),
+        ("w1", "warning"),
+        ("i2", "info"),
+        *((f"c{n}", "critical") for n in range(3)),
+    ):
+        delivery.put(notice(key, severity=severity))
+    [outbox] = delivery.outboxes
     dropped = []
     for number in range(4):
-        before = {key[0] for key in outbox._queue}
-        outbox.put(alert(f"x{number}", "critical"))
-        dropped += before - {key[0] for key in outbox._queue}
+        before = {each.key for each in outbox.letters()}
+        delivery.put(notice(f"x{number}", severity="critical"))
+        dropped += before - {each.key for each in outbox.letters()}
     assert dropped == ["i1", "i2", "w1", "c0"]
-    outbox.put(alert("late", "info"))
-    assert ("late", "firing") not in outbox._queue
-    assert outbox.waiting == MAX_QUEUED
-    assert outbox.outcomes.dropped == 5
+    delivery.put(notice("late", severity="info"))
+    assert "late" not in {each.key for each in outbox.letters()}
+    assert (outbox.waiting, outbox.outcomes.dropped) == (6, 5)
+    async with running(delivery):
+        await until(lambda: all(each.number for each in outbox.letters()))
+        outbox.make_room()
+        await delivery.journal.flushed()
+    sink = Scripted()
+    async with running(built(path, sink)) as delivery:
+        await until(lambda: len(sink.got) == 5)
+    assert sink.got[-4:] == [f"x{number}.firing" for number in range(4)]
 
 
-async def test_waiting_in_the_same_state_is_replaced_in_its_place():
-    outbox = Timed(Scripted())
-    for one in (alert("a"), alert("b"), alert("a", "critical")):
-        outbox.put(one)
-    assert [waiting.alert for waiting in outbox._queue.values()] == [alert("a", "critical"), alert("b")]
+async def test_gone_for_good_is_told_to_the_others(path):
+    """O5: 410 disables the sink; what waited is kept, dead, and a second sink says so."""
+    gone, other = Scripted(SinkGone("answered 410"), name="gone"), Scripted(name="other")
+    async with running(built(path, gone, other)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(lambda: len(other.got) == 3)
+        delivery.put(notice("c"))
+        await until(lambda: len(other.got) == 4)
+        await delivery.journal.flushed()
+        assert [each.key for each in await delivery.dead_letters()] == ["a", "b", "c"]
+        with pytest.raises(LookupError):
+            await delivery.replay(None, "gone")
+        assert await delivery.replay(None, None) == 0
+    assert gone.calls == ["a.firing"]
+    assert other.got[2].startswith("sink.gone.")
+    assert delivery.outboxes[0].outcomes.gone == 3
+    mended = Scripted(name="gone")
+    async with running(built(path, mended, Scripted(name="other"))) as delivery:
+        assert await delivery.replay(None, "gone") == 3
+        await until(lambda: len(mended.got) == 3)
+    assert mended.got == ["a.firing", "b.firing", "c.firing"]
 
 
-async def test_gone_for_good():
-    outbox = Timed(Scripted(SinkGone("410")))
-    outbox.put(alert("a"))
-    outbox.put(alert("b"))
-    await outbox.run()
-    outbox.put(alert("c"))
-    await outbox.drain()
-    assert outbox.sink.calls == ["a"]
-    assert outbox.outcomes.dropped == 3
+async def test_restart_sends_what_waited_and_nothing_twice(path):
+    """O7, O9: firing arrived before the restart, resolved comes after it, whoever says firing again."""
+    first, second = Scripted(), Scripted()
+    async with running(built(path, first, kind=Outbox)) as delivery:
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(lambda: len(first.got) == 2)
+        first.always = down(3600)
+        delivery.put(notice("b", "resolved"))
+        await until(lambda: len(first.calls) == 3)
+    async with running(built(path, second)) as delivery:
+        for key in "ab":
+            delivery.put(notice(key))
+        delivery.put(notice("a", "resolved"))
+        delivery.put(notice("b", "resolved"))
+        await until(lambda: len(second.got) == 2)
+        await delivery.journal.flushed()
+    assert second.got == ["b.resolved", "a.resolved"]
+    assert second.earlier == ["ref-b.firing", "ref-a.firing"], "so that it can be edited"
+    assert delivery.outboxes[0].outcomes.delivered == 2
 
 
-async def test_drain_tries_once_more_and_does_not_wait_out_a_pause():
-    outbox = Outbox(Scripted(down(3600), down(3600)))
-    for identity in "abc":
-        outbox.put(alert(identity))
-    async with running(outbox):
-        await until(lambda: outbox.sink.calls)
-    assert outbox.sink.calls == ["a", "a"]
-    assert outbox.outcomes.unsent == 3
+async def test_what_was_under_way_is_sent_again_with_the_same_id(path):
+    """O2."""
 
-
-async def test_drain_empties_the_queue_of_a_healthy_sink():
-    outbox = Outbox(Scripted())
-    async with running(outbox):
-        for number in range(100):
-            outbox.put(alert(str(number)))
-    assert outbox.outcomes.delivered == 100
-
-
-async def test_cancelled_while_sending_is_counted():
     class Stuck(Scripted):
-        async def send(self, alert):
-            self.calls.append(alert["id"])
+        async def send(self, notice, earlier):
+            self.calls.append(notice.id)
             await asyncio.Event().wait()
 
-    outbox = Outbox(Stuck())
-    outbox.put(alert("a"))
-    outbox.put(alert("b"))
-    task = asyncio.ensure_future(outbox.run())
-    await until(lambda: outbox.sink.calls)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert outbox.outcomes.unsent == 2
-    assert outbox.waiting == 0
+    stuck, sink = Stuck(), Scripted()
+    async with running(built(path, stuck), drain=False) as delivery:
+        delivery.put(notice("a"))
+        await until(lambda: stuck.calls)
+    async with running(built(path, sink)):
+        await until(lambda: sink.got)
+    assert stuck.calls == sink.got == ["a.firing"]
 
 
-async def test_drain_without_run_returns():
-    outbox = Outbox(Scripted())
-    outbox.put(alert("a"))
-    await outbox.drain()
+async def test_messages_for_a_sink_that_is_no_longer_configured_are_dead(path):
+    old = Scripted(name="old")
+    old.always = down(3600)
+    async with running(built(path, old, kind=Outbox)) as delivery:
+        delivery.put(notice("a"))
+        await until(lambda: old.calls)
+    async with running(built(path, Scripted(name="new"))) as delivery:
+        await delivery.journal.flushed()
+        assert [each.error for each in await delivery.dead_letters()] == ["no sink of that name is configured any more"]
+
+
+async def test_a_year_forward_or_back_by_the_wall_clock_changes_nothing(path, monkeypatch):
+    """T7: a try is due when the monotonic clock says so."""
+    sink = Scripted(down(), down())
+    async with running(built(path, sink)) as delivery:
+        [outbox] = delivery.outboxes
+        year = 365 * 86_400 * 10**9
+        walls = iter([year, -year, 0, year])
+        outbox._wall = lambda: 1_790_000_000_000_000_000 + next(walls)
+        delivery.put(notice())
+        await until(lambda: sink.got)
+    assert outbox.pauses == [1, 2]
+
+
+async def test_the_services_limit_is_kept_between_messages(path):
+    sink = Scripted()
+    sink.pause = 1.5
+    async with running(built(path, sink)) as delivery:
+        for key in "abc":
+            delivery.put(notice(key))
+        await until(lambda: len(sink.got) == 3)
+    assert delivery.outboxes[0].pauses[:2] == [1.5, 1.5]
+
+
+async def test_a_message_that_cannot_be_read_any_more_is_counted(path):
+    sink = Scripted()
+    sink.always = down(3600)
+    async with running(built(path, sink, kind=Outbox)) as delivery:
+        delivery.put(notice("a"))
+        await until(lambda: sink.calls)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE notice SET body = '{\"id\": 1'")
+    connection.close()
+    sink = Scripted()
+    async with running(built(path, sink)) as delivery:
+        delivery.put(notice("b"))
+        await until(lambda: sink.got)
+        await until(lambda: delivery.outboxes[0].outcomes.lost == 1)
+    assert sink.got == ["b.firing"]
+
+
+async def test_hostile_ids_and_titles_are_stored(path, examples):
+    sink = Scripted()
+    async with running(built(path, sink)) as delivery:
+        for payload in examples.payloads:
+            delivery.put(notice(payload, title=payload))
+        await until(lambda: len(sink.got) == len(examples.payloads))
+    assert sorted(sink.got) == sorted(f"{payload}.firing" for payload in examples.payloads)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.foreground import posts, tokens
+from sensor.base import tokens
+from sensor.foreground import posts
 from sensor.foreground.posts import FORM, JSON, Gate, Refusal, number, read_body, text
 from sensor.model.posted import MAX_BODY, Posted
 

@@ -30,6 +30,7 @@ _REASONS = {
     405: "only GET and HEAD",
     408: "the body took too long",
     500: "internal error",
+    503: "not now",
 }
 
 

@@ -21,6 +21,7 @@ from sensor.deliver.web.api import Api
 from sensor.deliver.web.intake import Intake, post_route
 from sensor.deliver.web.pages import Pages
 from sensor.deliver.web.security import add_headers, guard, own_names, problem
+from sensor.deliver.web.waiting import Waiting
 from sensor.errors import ConfigError
 from sensor.model.posted import MAX_BODY
 
@@ -141,20 +142,23 @@ class WebServer(HttpServer):
         snapshots: Snapshots,
         metrics: Metrics,
         intakes: Mapping[str, Intake] | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         """`listen`: where, port 0 for any free one; `hosts`: further names under which browsers may ask.
 
-        `intakes`: path -> who takes what is posted there.
+        `intakes`: path -> who takes what is posted there; `waiting`: what there is to say of the outbox.
         """
         super().__init__("web.listen", listen, hosts)
         self._snapshots = snapshots
         self._metrics = metrics
         self._intakes = dict(intakes or {})
+        self._waiting = waiting
         self._style = b""
 
     def routes(self) -> list[web.RouteDef]:
         return [
             *Api(self._snapshots).routes(),
+            *(self._waiting.routes() if self._waiting is not None else ()),
             *(post_route(path, intake) for path, intake in self._intakes.items()),
             web.get("/", Pages(self._snapshots).overview),
             web.get("/metrics", self._scrape),

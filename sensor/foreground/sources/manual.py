@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from sensor.base import tokens
 from sensor.base.fields import is_mac
 from sensor.base.text import printable
 from sensor.base.times import SECOND, rfc3339
 from sensor.base.units import Duration
-from sensor.foreground import tokens
 from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.history import client_id
 from sensor.foreground.posts import OUTCOMES, Body, Gate, Refusal, read_body, text

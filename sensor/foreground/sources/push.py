@@ -4,12 +4,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
+from sensor.base import tokens
 from sensor.base.addresses import parse_address
 from sensor.base.fields import ClientRef, Listen
 from sensor.base.text import printable
 from sensor.base.times import SECOND
 from sensor.errors import ConfigError
-from sensor.foreground import tokens
 from sensor.foreground.base import Source, SourceFacts, believed
 from sensor.foreground.history import client_id
 from sensor.foreground.posts import OUTCOMES, Body, Gate, Refusal, number, read_body, text

@@ -137,17 +137,21 @@ async def test_a_broken_handler_says_nothing_about_itself(site, world, caplog):
 
 
 SCRIPT = """
-    import asyncio, builtins, sys
+    import asyncio, builtins, pathlib, sys, time
     sys.path.insert(0, {tests!r})
     import aiohttp
     import conftest
     from sensor.deliver.chat.webhook import Settings, Webhook
     from sensor.deliver.delivery import Delivery
+    from sensor.deliver.journal import Journal
     from sensor.deliver.metrics import Metrics
     from sensor.deliver.outbox import Outbox
+    from sensor.deliver.web.admin import Admin
     from sensor.deliver.web.server import WebServer
+    from sensor.deliver.web.waiting import Waiting
+    from sensor.store.outbox import OutboxStore
 
-    ALLOWED = ("/proc/", "/etc/", "/dev/", "/usr/share/zoneinfo")
+    ALLOWED = ({state!r}, "/proc/", "/etc/", "/dev/", "/usr/share/zoneinfo")
     opened = []
 
     async def main():
@@ -157,18 +161,23 @@ SCRIPT = """
         await receiver.start()
         url = receiver.url.replace("127.0.0.1", "localhost")
         urls = {{"lab": url, "no": "http://127.0.0.1:1/"}}
-        outboxes = [Outbox(Webhook(name, Settings(url), "0")) for name, url in urls.items()]
-        delivery = Delivery(world.sensor, outboxes)
-        server = WebServer("127.0.0.1:0", (), world, Metrics(world, outboxes, ["watchlist"]))
+        journal = Journal(OutboxStore(pathlib.Path({state!r}, "outbox.db"), time.monotonic))
+        outboxes = [Outbox(Webhook(name, Settings(url), "0"), journal) for name, url in urls.items()]
+        delivery = Delivery(world.sensor, outboxes, journal)
+        metrics = Metrics(world, outboxes, ["watchlist"], journal)
+        waiting = Waiting(delivery, Admin("", "", time.time_ns))
+        server = WebServer("127.0.0.1:0", (), world, metrics, waiting=waiting)
         await server.start()
         await delivery.start()
         before = set(sys.modules)
         sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+        await delivery.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(delivery.run())
-            delivery.put(conftest.alert())
+            delivery.tell(conftest.alert())
             for path in ("/", "/metrics", "/healthz", "/static/style.css", "/nothing", "/api/v1/clients",
-                         "/api/v1/destinations", "/api/v1/alerts", "/api/v1/status", "/api/v1/clients?limit=x"):
+                         "/api/v1/destinations", "/api/v1/alerts", "/api/v1/status", "/api/v1/outbox",
+                         "/api/v1/clients?limit=x"):
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
                 writer.write(f"GET {{path}} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n".encode())
                 await reader.read()
@@ -189,10 +198,10 @@ SCRIPT = """
 """
 
 
-def test_nothing_is_imported_or_read_once_it_runs():
-    """The sensor may have given up the right to read its own files by then."""
+def test_nothing_is_imported_or_read_once_it_runs(tmp_path):
+    """The sensor may have given up the right to read its own files by then; what is in its state folder it may."""
     tests = str(__import__("pathlib").Path(__file__).parent.parent)
-    script = textwrap.dedent(SCRIPT.format(tests=tests))
+    script = textwrap.dedent(SCRIPT.format(tests=tests, state=str(tmp_path)))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "modules: []\nfiles: []\n"

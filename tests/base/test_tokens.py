@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sensor.base import tokens
 from sensor.errors import ConfigError
-from sensor.foreground import tokens
 
 TOKEN, OTHER = "a-token-of-the-phone", "a-token-of-the-tablet"
 DIGESTS = [tokens.digest(TOKEN), tokens.digest(OTHER)]
