@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401
 import encodings.idna  # noqa: F401
 import json
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 
 from sensor.base.text import printable
+from sensor.deliver.secret import Secret, checked, one_of
 from sensor.deliver.shapes import json_bytes
-from sensor.deliver.sink import SinkGone, retry_after
+from sensor.deliver.sink import Sink, SinkGone, retry_after
 from sensor.errors import ConfigError, DeliveryError
 
 TOTAL_SECONDS = 15.0
@@ -34,6 +36,8 @@ MIN_HIDDEN = 5
 RETRY = frozenset({408, 425, 429})
 """Client errors that pass: request timeout, too early, too many requests (RFC 9110, RFC 8470, RFC 6585)."""
 
+_DIVIDERS = re.compile(r"[/?&=: ]+")
+_HARMLESS = frozenset({"https", "Bearer", "Basic", "messages", "rooms", "services"})
 _NO_URL = "the URL must begin with http:// or https:// and a host"
 _NO_PORT = "the port of the URL must be a number from 1 to 65535"
 _BLANKS = "the URL has a blank or an unprintable character in it"
@@ -57,6 +61,11 @@ class Answer:
     def arrived(self) -> bool:
         """2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body's first line."""
+        return self.body[:MAX_SAID].decode("utf-8", "replace").partition("\n")[0].strip()
 
     def json(self) -> dict[str, Any]:
         """The object in the body; empty where there is none."""
@@ -88,9 +97,13 @@ class Answer:
 class Http:
     """A client for one sink: no redirects, proxies, netrc, cookies, compression or kept connections."""
 
-    def __init__(self, version: str, ca_file: str = "") -> None:
-        """`version`: the sensor's; `ca_file`: certificates (PEM) that vouch for the far end instead of the system's."""
+    def __init__(self, version: str, ca_file: str = "", secrets: Sequence[Secret] = ()) -> None:
+        """`version`: the sensor's; `ca_file`: certificates (PEM) that vouch for the far end instead of the system's.
+
+        `secrets`: what no error repeats, besides whatever is in URLs and headers.
+        """
         self._version = version
+        self._secrets = secrets
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -135,7 +148,15 @@ class Http:
         except (aiohttp.ClientError, OSError) as error:
             raise DeliveryError(f"{place}: {reason(error)}", retry=True) from None
         wait = retry_after(response.headers.get("Retry-After"))
-        return Answer(place, response.status, wait, await _body(response), _hidden(url, headers or {}))
+        return Answer(place, response.status, wait, await _body(response), self._hidden(url, headers or {}))
+
+    def _hidden(self, url: str, headers: Mapping[str, str]) -> frozenset[str]:
+        """Whatever of the request may be a secret: the pieces of the URL behind its host, and of headers' values."""
+        parts = urlsplit(url)
+        sent = [parts.username, parts.password, parts.path, parts.query, *(secret.reveal() for secret in self._secrets)]
+        sent += [value for key, value in headers.items() if key.lower() != "content-type"]
+        pieces = {piece for text in sent for piece in _DIVIDERS.split(text or "")}
+        return frozenset(piece for piece in pieces if len(piece) >= MIN_HIDDEN) - _HARMLESS
 
     async def send_json(
         self, url: str, value: object, headers: Mapping[str, str] | None = None, *, method: str = "POST"
@@ -144,6 +165,69 @@ class Http:
         return await self.request(
             method, url, json_bytes(value), {"content-type": "application/json", **(headers or {})}
         )
+
+
+@dataclass(frozen=True)
+class UrlSettings:
+    """Keys of a [[sink]] whose address holds its secret."""
+
+    url: str = field(default="", repr=False)
+    """https, as the service gave it; whoever has it may post."""
+    url_file: str = ""
+    """A file that holds the URL; one of the two."""
+    ca_file: str = ""
+    """Certificates (PEM) that vouch for the server instead of the system's."""
+
+    def __post_init__(self) -> None:
+        """ValueError: not exactly one of the two, or no URL."""
+        one_of("url", self.url, self.url_file)
+        checked("url", self.url, shown_place)
+
+
+class HttpSink(Sink):
+    """Base of the sinks that speak HTTP."""
+
+    def __init__(self, name: str, version: str, ca_file: str, *secrets: Secret) -> None:
+        """`secrets`: what `prepare` has to read."""
+        super().__init__(name, version)
+        self.http = Http(version, ca_file, secrets)
+        self._secrets = secrets
+
+    def prepare(self) -> None:
+        for secret in self._secrets:
+            secret.prepare(self.name)
+        self.http.prepare(self.name)
+
+    async def open(self) -> None:
+        await self.http.open()
+
+    async def close(self) -> None:
+        await self.http.close()
+
+
+class UrlSink(HttpSink):
+    """Base of those that post JSON to one secret URL."""
+
+    settings_type = UrlSettings
+
+    def __init__(self, name: str, settings: UrlSettings, version: str) -> None:
+        self._url = Secret("url", settings.url, settings.url_file, shown_place)
+        super().__init__(name, version, settings.ca_file, self._url)
+
+    async def post(self, value: object, query: str = "") -> Answer:
+        """The value as JSON, judged; `query` is added to the URL's own."""
+        url = self._url.reveal()
+        answer = await self.http.send_json(f"{url}{'&' if '?' in url else '?'}{query}" if query else url, value)
+        answer.judge(said=answer.text)
+        return answer
+
+
+def server_url(url: str) -> None:
+    """ValueError: not only scheme, host, port and a path, of a server whose address is no secret."""
+    shown_place(url)
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("expected only scheme, host, port and path, as in https://chat.example.com")
 
 
 def shown_place(url: str) -> str:
@@ -196,16 +280,3 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
                 body += chunk
     response.close()
     return bytes(body)
-
-
-def _hidden(url: str, headers: Mapping[str, str]) -> frozenset[str]:
-    """Whatever of the request may be a secret: the pieces of the URL behind its host, and of headers' values."""
-    parts = urlsplit(url)
-    words = f"{parts.username or ''}/{parts.password or ''}/{parts.path}/{parts.query}".replace("?", "/")
-    for divider in "&=":
-        words = words.replace(divider, "/")
-    pieces = {piece for piece in words.split("/") if len(piece) >= MIN_HIDDEN}
-    for key, value in headers.items():
-        if key.lower() != "content-type":
-            pieces |= {word for word in value.split() if len(word) >= MIN_HIDDEN}
-    return frozenset(pieces - {"api", "https", "http", "Bearer", "Basic"})

@@ -121,6 +121,21 @@ def pieces(line: str) -> Iterator[tuple[str, bool]]:
             yield after, False
 
 
+def marked(line: str, code: Escape, escape: Escape = str) -> str:
+    """The line escaped, with each look-alike of a link as the service's code: `code` gets it raw."""
+    return "".join(code(piece) if is_name else escape(piece) for piece, is_name in pieces(line))
+
+
+def html(text: str) -> str:
+    """Escaped for HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def html_line(line: str) -> str:
+    """Escaped for HTML, with look-alikes of links in <code>."""
+    return marked(line, lambda name: f"<code>{html(name)}</code>", html)
+
+
 def defang(line: str) -> str:
     """The same with look-alikes of links broken: `xiaomi[.]com`, `http[:]//`, `[@]all`; for services without code."""
     return "".join(_broken(piece) if is_name else piece for piece, is_name in pieces(line))
@@ -146,7 +161,7 @@ def fit(texts: Iterable[str], limit: int, escape: Escape = str, measure: Measure
     for text in texts:
         before = f"{whole}\n" if whole else ""
         line = cut(text, limit - measure(before), lambda part: measure(escape(part)))
-        if not line:
+        if text and not line:
             break
         whole = before + escape(line)
         if line != text:
