@@ -123,6 +123,7 @@ class Email(Sink):
         message(empty, self._settings.from_, self._settings.to, None).as_bytes()  # imports what is imported late
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Answers the thread that `earlier` began; returns the Message-ID of its first mail."""
         chosen = self._settings
         port = chosen.port or PORTS[chosen.security]
         server = Server(chosen.host, port, chosen.security, chosen.username, self._password.reveal(), self._tls)

@@ -32,6 +32,7 @@ class GoogleChat(UrlSink):
     """developers.google.com/workspace/chat/limits: per space, 1 request per second, shared by all its webhooks."""
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """A message in the thread of its key."""
         await self.post(body(notice), REPLY)
         return None
 

@@ -68,6 +68,7 @@ class Matrix(HttpSink):
         self._events = f"{settings.server.rstrip('/')}/_matrix/client/v3/rooms/{room}/send/m.room.message"
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Resolved: the earlier event is replaced; otherwise it is answered."""
         values, edits = content(notice), earlier is not None and notice.state == "resolved"
         if edits:
             related = {"rel_type": "m.replace", "event_id": earlier}

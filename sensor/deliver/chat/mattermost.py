@@ -26,6 +26,7 @@ class Mattermost(UrlSink):
     """RateLimitSettings.PerSec is 10 for all that one address does; a person reads no faster than this."""
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Always a message of its own."""
         await self.post(body(notice))
         return None
 

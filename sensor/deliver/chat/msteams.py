@@ -35,6 +35,7 @@ class MsTeams(UrlSink):
     requests in a second are throttled."""
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Always a message of its own."""
         await self.post(body(notice))
         return None
 

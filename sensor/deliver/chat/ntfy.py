@@ -87,6 +87,7 @@ class Ntfy(HttpSink):
         self._username = settings.username
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Resolved: the earlier notification is replaced."""
         values = {"topic": self._topic.reveal(), **body(notice)}
         if earlier and notice.state == "resolved" and re.fullmatch(r"[-_A-Za-z0-9]{1,64}", earlier, re.ASCII):
             values["sequence_id"] = earlier

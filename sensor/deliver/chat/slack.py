@@ -30,6 +30,7 @@ class Slack(UrlSink):
     """docs.slack.dev/apis/web-api/rate-limits: incoming webhooks, 1 per second."""
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Always a message of its own."""
         await self.post(body(notice))
         return None
 

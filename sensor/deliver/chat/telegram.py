@@ -77,6 +77,7 @@ class Telegram(HttpSink):
         self._topic = {"message_thread_id": settings.thread_id} if settings.thread_id else {}
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
+        """Resolved: the earlier message is edited, if it still can be; otherwise it is answered."""
         said = {"text": text(notice), "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
         known = int(earlier) if earlier and re.fullmatch(r"[0-9]{1,18}", earlier, re.ASCII) else None
         if known is not None and notice.state == "resolved" and await self._edited(known, said):
