@@ -36,7 +36,7 @@ MIN_HIDDEN = 5
 RETRY = frozenset({408, 425, 429})
 """Client errors that pass: request timeout, too early, too many requests (RFC 9110, RFC 8470, RFC 6585)."""
 
-_DIVIDERS = re.compile(r"[/?&=: ]+")
+_DIVIDERS = re.compile(r"[/: ]+")
 _HARMLESS = frozenset({"https", "Bearer", "Basic", "messages", "rooms", "services"})
 _NO_URL = "the URL must begin with http:// or https:// and a host"
 _NO_PORT = "the port of the URL must be a number from 1 to 65535"
@@ -153,7 +153,8 @@ class Http:
     def _hidden(self, url: str, headers: Mapping[str, str]) -> frozenset[str]:
         """Whatever of the request may be a secret: the pieces of the URL behind its host, and of headers' values."""
         parts = urlsplit(url)
-        sent = [parts.username, parts.password, parts.path, parts.query, *(secret.reveal() for secret in self._secrets)]
+        sent = [parts.username, parts.password, parts.path, *(secret.reveal() for secret in self._secrets)]
+        sent += [pair.partition("=")[2] or pair for pair in parts.query.split("&")]
         sent += [value for key, value in headers.items() if key.lower() != "content-type"]
         pieces = {piece for text in sent for piece in _DIVIDERS.split(text or "")}
         return frozenset(piece for piece in pieces if len(piece) >= MIN_HIDDEN) - _HARMLESS

@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from sensor.base.settings import build
 from sensor.deliver import http
-from sensor.deliver.http import Http, shown_place, tls_context
+from sensor.deliver.http import Http, UrlSettings, UrlSink, server_url, shown_place, tls_context
+from sensor.deliver.notice import Notice
+from sensor.deliver.secret import Secret
 from sensor.deliver.sink import SinkGone
 from sensor.errors import ConfigError, DeliveryError
 
@@ -190,6 +193,56 @@ def test_no_url(url):
     with pytest.raises(ValueError, match="URL") as caught:
         shown_place(url)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_a_secret_that_is_only_in_the_body_is_not_repeated_either(receiver, examples):
+    receiver.answers = [examples.reply(400)]
+    client = Http("0", secrets=[Secret("topic", "topicsecret", "")])
+    await client.open()
+    answer = await client.send_json(receiver.url, {})
+    await client.close()
+    with pytest.raises(DeliveryError, match=r"answered 400$"):
+        answer.judge(said="no such topic: topicsecret")
+
+
+class Posting(UrlSink):
+    async def send(self, notice, earlier):
+        await self.post({"id": notice.id}, "thread=1")
+
+
+async def test_a_sink_with_one_secret_url(receiver, examples, tmp_path):
+    (tmp_path / "url").write_text(f"{receiver.url}\n")
+    sink = Posting("lab", UrlSettings(url_file=str(tmp_path / "url")), "0.1.0")
+    sink.prepare()
+    await sink.open()
+    await sink.send(notice := Notice("i", "k", "test", "firing", "info", 0, "t", ()), None)
+    receiver.answers = [examples.reply(403, body=b"invalid_token\nmore")]
+    with pytest.raises(DeliveryError, match=r"…: answered 403 \(invalid_token\)$"):
+        await sink.send(notice, None)
+    await sink.close()
+    assert receiver.requests[0].head == "POST /hook/s3cret?token=t0ken&thread=1 HTTP/1.1"
+    assert "s3cret" not in f"{sink!r} {vars(sink)!r}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({}, "needs url or url_file"),
+        ({"url": "https://h/", "url_file": "/x"}, "give one of url and url_file, not both"),
+        ({"url": "h/s3cret"}, "url: the URL must begin"),
+    ],
+)
+def test_settings_with_one_secret_url(keys, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        build(UrlSettings, keys, "sink[0]")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://u:p@h/", "https://h/?token=x", "https://h/#x", "h", "ftp://h"])
+def test_a_servers_address_holds_no_secret(url):
+    server_url("https://chat.example.com:8448/matrix/")
+    with pytest.raises(ValueError, match=r"expected only scheme|must begin"):
+        server_url(url)
 
 
 # TLS.

@@ -5,7 +5,7 @@ import pytest
 from sensor.deliver import text
 from sensor.deliver.notice import Notice, single
 from sensor.deliver.shapes import alert_object
-from sensor.deliver.text import Fact, cut, defang, facts, fit, heading, lines, pieces, plain, utf8, utf16
+from sensor.deliver.text import Fact, cut, defang, facts, fit, heading, html_line, lines, pieces, plain, utf8, utf16
 from sensor.model.foreground import Foreground
 
 
@@ -130,3 +130,12 @@ def test_fit_never_tears_an_escape():
     assert fit(["a", "bcd", "e"], 4) == "a\nb…"
     assert fit(["&&&&"], 12, escape) == "&amp;&amp;…"
     assert fit(["aaa", "b"], 4) == "aaa"
+
+
+def test_an_empty_line_takes_a_line():
+    assert fit(["a", "", "b"], 9) == "a\n\nb"
+
+
+def test_look_alikes_as_html_code():
+    assert html_line('<b> & "mi.com"') == "&lt;b&gt; &amp; &quot;<code>mi.com</code>&quot;"
+    assert html_line("<x>a.b</x>") == "&lt;<code>x&gt;a.b&lt;/x</code>&gt;"

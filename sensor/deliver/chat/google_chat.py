@@ -29,7 +29,7 @@ class GoogleChat(UrlSink):
 
     settings_type = Settings
     pause = 1.0
-    """developers.google.com/workspace/chat/limits: per space, 1 request per second, shared by all its webhooks."""
+    """developers.google.com/workspace/chat/limits: 60 writes a minute to a space, shared by all its apps."""
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
         """A message in the thread of its key."""

@@ -9,7 +9,7 @@ from sensor.deliver.notice import Notice
 from sensor.deliver.text import colour, cut, defang, facts, fit, heading, lines, marked
 
 MAX_TEXT = 4_000
-"""Characters of a post: POST_MESSAGE_MAX_RUNES_V1 in server/public/model/post.go; newer databases take 16,383."""
+"""Characters of a post: PostMessageMaxRunesV1 in server/public/model/post.go; newer databases take 16,383."""
 MAX_TITLE = 300
 
 

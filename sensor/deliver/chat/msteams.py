@@ -27,7 +27,10 @@ class Settings(UrlSettings):
 
 
 class MsTeams(UrlSink):
-    """All text is in TextRuns, in which Teams reads no Markdown; a mention would need an entity, and there is none."""
+    """All text is in TextRuns: Teams reads Markdown in TextBlocks and Facts only, and a mention would need an entity.
+
+    learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format
+    """
 
     settings_type = Settings
     pause = 1.0

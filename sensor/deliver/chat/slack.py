@@ -23,7 +23,10 @@ class Settings(UrlSettings):
 
 
 class Slack(UrlSink):
-    """All that others chose is `plain_text`, where Slack reads no markup, with & < > escaped all the same."""
+    """All that others chose is `plain_text`, where Slack reads no markup, with & < > escaped all the same.
+
+    docs.slack.dev/reference/block-kit/composition-objects/text-object
+    """
 
     settings_type = Settings
     pause = 1.0
