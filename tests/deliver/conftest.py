@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,3 +290,26 @@ async def receiver() -> AsyncIterator[Receiver]:
     await server.start()
     yield server
     await server.stop()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Of a server on 127.0.0.1, signed by itself."""
+
+    chain: Path
+    """Certificate and key."""
+    authority: Path
+    """The certificate alone."""
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    key, chain, authority = folder / "key.pem", folder / "chain.pem", folder / "authority.pem"
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab"
+    files = ["-keyout", str(key), "-out", str(authority), "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", *made.split(), *files], check=True, capture_output=True)
+    chain.write_text(authority.read_text() + key.read_text())
+    return Certificate(chain, authority)
