@@ -1,0 +1,165 @@
+"""What people are told, and when; and that nothing is held back silently."""
+
+from typing import Any
+
+import pytest
+
+from sensor.deliver.routing import FEW, SHOWN, NotifySettings, Outgoing, Router
+
+SECOND = 1_000_000_000
+START = 1_790_000_000 * SECOND
+PHONE, TABLET = "60:38:e0:c5:35:a0", "64:09:80:00:00:02"
+
+
+def alert(number: int = 1, client: str = PHONE, *, state: str = "firing", severity: str = "warning") -> dict[str, Any]:
+    return {
+        "id": f"i{client}{number}",
+        "fingerprint": f"f{client}{number}",
+        "detector": "background_upload",
+        "severity": severity,
+        "state": state,
+        "client": {"mac": client, "name": None, "vendor": None, "addresses": []},
+        "summary": f"{client} sent {number} MB",
+    }
+
+
+class Lab:
+    """A router, and time."""
+
+    def __init__(self, settings: NotifySettings | None = None, **more: Any) -> None:
+        self.now = START
+        self.quiet = False
+        self.router = Router(settings or NotifySettings(), quiet=lambda _: self.quiet, **more)
+
+    def take(self, *alerts: dict[str, Any]) -> list[Outgoing]:
+        return [out for each in alerts for out in self.router.take(each, self.now)]
+
+    def people(self, *alerts: dict[str, Any]) -> list[str]:
+        return [out.notice.kind for out in self.take(*alerts) if out.audience == "people"]
+
+    def wait(self, seconds: int) -> list[Outgoing]:
+        """Second by second."""
+        found: list[Outgoing] = []
+        for _ in range(seconds):
+            self.now += SECOND
+            found += self.router.tick(self.now)
+        return found
+
+
+def test_programs_get_every_state_at_once_and_people_the_first() -> None:
+    lab = Lab()
+    both = lab.take(alert())
+    assert [out.audience for out in both] == ["programs", "people"]
+    assert both[0].notice.alerts == (alert(),)
+    assert both[1].notice.lines == (f"{PHONE} sent 1 MB",)
+
+
+def test_what_one_client_raises_within_the_wait_goes_out_together() -> None:
+    lab = Lab()
+    assert lab.people(alert(1), alert(2), alert(3)) == ["alert"]
+    [group] = lab.wait(30)
+    assert (group.notice.kind, len(group.notice.alerts)) == ("group", 2)
+    assert group.notice.title == "2 alerts of 1 client"
+
+
+def test_an_end_is_told_where_its_beginning_was() -> None:
+    lab = Lab()
+    lab.take(alert())
+    lab.wait(60)
+    [over] = [out.notice for out in lab.take(alert(state="resolved")) if out.audience == "people"]
+    assert (over.state, over.title) == ("resolved", "over: background upload")
+    assert lab.people(alert(9, state="resolved")) == []
+
+
+def test_the_same_alert_is_not_told_again_so_soon() -> None:
+    lab = Lab()
+    lab.take(alert())
+    lab.wait(60)
+    assert lab.people(alert(state="resolved")) == ["alert"]
+    lab.wait(600)
+    assert lab.people(alert()) == []
+    assert lab.router.suppressed["cooldown"] == 1
+    lab.wait(3_700)
+    assert lab.people(alert()) == ["alert"]
+
+
+def test_who_goes_on_is_told_of_once_a_day_with_an_id_of_its_own() -> None:
+    lab = Lab(NotifySettings())
+    [first] = [out.notice for out in lab.take(alert()) if out.audience == "people"]
+    lab.now += 86_400 * SECOND
+    [again] = lab.wait(1)
+    assert (again.notice.key, again.notice.state) == (first.key, "firing")
+    assert again.notice.id != first.id
+    assert lab.wait(60) == []
+
+
+def test_quiet_hours_end_with_a_digest_and_critical_comes_through() -> None:
+    lab = Lab()
+    lab.quiet = True
+    assert lab.people(alert(1), alert(2, TABLET)) == []
+    assert lab.people(alert(3, severity="critical")) == ["alert"]
+    assert lab.wait(600) == []
+    lab.quiet = False
+    [digest] = lab.wait(1)
+    assert (digest.notice.kind, digest.notice.title) == ("digest", "while it was quiet: 2 alerts of 2 clients")
+    assert lab.router.suppressed["quiet"] == 2
+
+
+def test_what_was_over_before_the_digest_says_so() -> None:
+    lab = Lab()
+    lab.quiet = True
+    lab.take(alert())
+    lab.take(alert(state="resolved"))
+    lab.quiet = False
+    [digest] = lab.wait(1)
+    assert digest.notice.state == "resolved"
+    assert digest.notice.lines == (f"over: {PHONE} sent 1 MB",)
+
+
+def test_a_storm_ends_as_a_handful_of_messages_and_nothing_is_lost() -> None:
+    lab = Lab()
+    storm = [alert(1, f"02:00:00:00:{at // 256:02x}:{at % 256:02x}") for at in range(500)]
+    out = lab.take(*storm)
+    messages = [each.notice for each in (*out, *lab.wait(120)) if each.audience == "people"]
+    assert len([each for each in out if each.audience == "programs"]) == 500
+    assert [each.kind for each in messages] == ["alert"] * FEW + ["group"]
+    assert messages[-1].title == f"{500 - FEW} alerts of {500 - FEW} clients"
+    assert len(messages[-1].lines) == SHOWN + 1
+    assert messages[-1].lines[-1] == f"and {500 - FEW - SHOWN} more"
+
+
+def test_a_few_clients_get_a_message_each() -> None:
+    lab = Lab()
+    lab.take(alert())
+    lab.take(*(alert(2, f"02:00:00:00:00:{at:02x}") for at in range(FEW)))
+    kinds = [out.notice.kind for out in lab.wait(31) if out.audience == "people"]
+    assert kinds.count("alert") + kinds.count("group") <= FEW
+    assert lab.wait(60) == []
+
+
+def test_a_cap_per_hour_and_then_the_number_of_the_rest() -> None:
+    lab = Lab(NotifySettings(max_per_hour=3, cooldown=0))  # type: ignore[arg-type]
+    told = 0
+    for number in range(20):
+        told += len(lab.people(alert(number)))
+        told += len([out for out in lab.wait(60) if out.audience == "people"])
+    assert told == 3
+    assert lab.router.suppressed["cap"] == 17
+    assert lab.people(alert(99, severity="critical")) == ["alert"]
+    lab.now += 3_600 * SECOND
+    rest = [out.notice for out in lab.wait(5) if out.notice.kind == "rest"]
+    assert [each.title for each in rest] == ["17 more alerts of 1 client"]
+
+
+def test_what_is_muted_is_counted() -> None:
+    lab = Lab(muted=lambda alert, now: "by its owner")
+    assert lab.take(alert()) == []
+    assert lab.router.suppressed["muted"] == 1
+
+
+@pytest.mark.parametrize("step", [-86_400, 86_400 * 365])
+def test_a_clock_step_holds_nothing_back_for_ever(step: int) -> None:
+    lab = Lab()
+    lab.take(alert(1), alert(2))
+    lab.now += step * SECOND
+    assert [out.notice.kind for out in lab.wait(61) if out.audience == "people"]
