@@ -23,6 +23,7 @@ from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.routing import Router
 from sensor.deliver.snapshots import Counters
 from sensor.deliver.web.admin import Admin
 from sensor.deliver.web.intake import Intake
@@ -103,7 +104,7 @@ class App:
             Outbox(each.plugin(str(each.name), each.settings, __version__), journal, each.min_severity)
             for each in config.sink
         ]
-        self.delivery = Delivery(self.house.sensor, outboxes, journal)
+        self.delivery = Delivery(self.house.sensor, outboxes, journal, router=Router(config.notify))
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
         metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors], journal)
         intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
@@ -166,6 +167,7 @@ class App:
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
                 Part("outbox", self.delivery.begin),
+                Part("reminders", run=self.delivery.remind),
                 Part("capture", run=self._capture, stop=self._end_capture),
             ],
             self._stop,

@@ -13,6 +13,7 @@ from sensor.base.settings import build, collect, read
 from sensor.base.text import printable
 from sensor.base.units import Count, Duration, Size
 from sensor.capture import privileges
+from sensor.deliver.routing import NotifySettings
 from sensor.deliver.sink import SINKS, Sink
 from sensor.detect.allowance import Allowance
 from sensor.detect.base import DETECTORS, Detector
@@ -247,6 +248,8 @@ class Config:
     """Files of [[allow]] tables; "builtin" is the one that is shipped."""
     detect: DetectSettings = DetectSettings()
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    """What people are told, and when."""
     sink: tuple[SinkSettings, ...] = ()
 
     def __post_init__(self) -> None:

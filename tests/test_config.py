@@ -9,6 +9,7 @@ import pytest
 from sensor import config
 from sensor.base.settings import build
 from sensor.config import STANDARD_DETECTORS, load, parse
+from sensor.deliver.routing import NotifySettings
 from sensor.deliver.sink import SINKS
 from sensor.detect.allowance import Allowance, Allowances
 from sensor.detect.base import DETECTORS
@@ -466,6 +467,7 @@ def test_every_setting_is_in_the_example_file() -> None:
         (config.WebSettings, values["web"]),
         (config.GeoSettings, values["geo"]),
         (config.AccountSettings, values["account"]),
+        (NotifySettings, values["notify"]),
         (config.ClientSettings, values["client"][0]),
         *((DETECTORS.find(name).settings_type, values["detect"][name]) for name in DETECTORS.names()),
         *((SOURCES.find(name).settings_type, values["foreground"][name]) for name in SOURCES.names()),

@@ -4,17 +4,21 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from sensor.deliver.journal import Journal
 from sensor.deliver.log import log_alert
 from sensor.deliver.notice import Notice, single
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.routing import Outgoing, Router
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import SensorInfo
 from sensor.model.alert import Alert, State
 from sensor.model.letter import Fresh, Letter
+
+TICK = 1.0
+"""Seconds between two looks at what waits to be told together."""
 
 UNKNOWN_SINK = "no sink of that name is configured any more"
 
@@ -30,12 +34,17 @@ class Delivery:
         outboxes: Sequence[Outbox],
         journal: Journal,
         clock: Callable[[], int] = time.time_ns,
+        router: Router | None = None,
     ) -> None:
-        """`sensor` is asked once per alert, so that a new database shows; `clock`: ns since 1970."""
+        """`sensor` is asked once per alert, so that a new database shows; `clock`: ns since 1970.
+
+        `router`: what people are told, and when; None: everything at once, as programs.
+        """
         self.outboxes = tuple(outboxes)
         self.journal = journal
         self._sensor = sensor
         self._clock = clock
+        self.router = router
         self._by_name = {outbox.name: outbox for outbox in outboxes}
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
@@ -57,11 +66,27 @@ class Delivery:
         """One state of one alert; never waits for a sink."""
         shape = alert_object(alert, self._sensor())
         log_alert(shape)
-        self.put(single(shape, self._clock()))
+        if self.router is None:
+            self.put(single(shape, self._clock()))
+        else:
+            self._put_out(self.router.take(shape, self._clock()))
+
+    async def remind(self) -> None:
+        """Tells people what is due because time has passed; until cancelled."""
+        while self.router is not None:
+            self._put_out(self.router.tick(self._clock()))
+            await asyncio.sleep(TICK)
+
+    def _put_out(self, messages: Iterable[Outgoing]) -> None:
+        for message in messages:
+            people = message.audience == "people"
+            self._put(message.notice, [outbox for outbox in self.outboxes if outbox.sink.groups == people])
 
     def put(self, notice: Notice, but: Outbox | None = None) -> None:
         """One message, stored before it is sent for the first time; never waits. `but`: whose sink it is not for."""
-        outboxes = (outbox for outbox in self.outboxes if outbox is not but)
+        self._put(notice, [outbox for outbox in self.outboxes if outbox is not but])
+
+    def _put(self, notice: Notice, outboxes: Sequence[Outbox]) -> None:
         letters = tuple(letter for outbox in outboxes if (letter := outbox.address(notice)) is not None)
         if letters:
             self.journal.put(Fresh(json.dumps(notice.to_json(), separators=(",", ":")), letters))

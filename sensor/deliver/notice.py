@@ -26,7 +26,7 @@ class Notice:
     id: str
     """Of this message: the same in all tries and for all sinks, so that receivers can tell repeats."""
     key: str
-    """What it is about: the alert's id, or the group's. Messages of one key arrive in order, and may edit each other."""
+    """What it is about: the alert's id, or the group's. Messages of one key come in order, and may edit each other."""
     kind: Kind
     state: State
     severity: Severity
@@ -35,7 +35,7 @@ class Notice:
     title: str
     """One line."""
     lines: tuple[str, ...]
-    """What happened, in sentences; each is plain text whose names others chose: every sink escapes it in its own way."""
+    """What happened, in sentences: plain text whose names others chose; every sink escapes it in its own way."""
     alerts: tuple[Json, ...] = ()
     """The ALERT objects that it tells of."""
     links: tuple[Link, ...] = ()
