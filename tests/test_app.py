@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from sensor.capture import privileges
 from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveStatistics
 from sensor.config import parse
-from sensor.errors import CaptureError, ConfigError
+from sensor.errors import CaptureError, ConfigError, DataError
 from sensor.lifecycle import Part
 from sensor.model.foreground import Report
 from sensor.model.frames import FrameBatch
@@ -246,6 +247,19 @@ def test_alerts_of_the_house_reach_delivery(monkeypatch: pytest.MonkeyPatch) -> 
     app.house.pipeline.feed(batch([(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR, macs=(PHONE, ROUTER)))]))
     app.house.pipeline.finish()
     assert put == ["mi"]
+
+
+async def test_what_a_newer_version_left_waiting_ends_the_start_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "outbox.db") as connection:
+        connection.execute(f"PRAGMA application_id={0x49444C57}")
+        connection.execute("PRAGMA user_version=99")
+        connection.execute("CREATE TABLE letter (later)")
+    connection.close()
+    with pytest.raises(DataError, match=r"outbox\.db: written by a newer version") as caught:
+        await app_with(FakeCapture([], [], []), monkeypatch).run()
+    assert "\n" not in str(caught.value)
 
 
 PHONE_TOKEN, OPEN_TOKEN, OWNER_TOKEN = "a-token-of-the-phone", "a-token-for-whoever", "a-token-of-the-owner"

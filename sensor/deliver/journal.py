@@ -225,6 +225,8 @@ class Journal:
         else:
             for _ in range(max(1, math.ceil(len(self._fresh) / MAX_BATCH))):
                 await self._try_to_write()
+                if self._broken:
+                    break
         self._done = asked
         async with self._turn:
             self._turn.notify_all()

@@ -230,3 +230,27 @@ async def test_closed_before_it_was_opened():
     delivery = built(None, Scripted(), clock=Clock())
     await delivery.journal.flushed()
     await delivery.stop()
+
+
+async def test_no_second_attempt_before_the_first_ones_end_is_stored(path):
+    """So that a kill at any time repeats one message per sink at most."""
+    gate, begun = threading.Event(), threading.Event()
+
+    class Slow(OutboxStore):
+        def write(self, batch):
+            if any(letter.fate == "delivered" for letter in batch.marks) and not begun.is_set():
+                begun.set()
+                gate.wait(5)
+            return super().write(batch)
+
+    sink = Scripted()
+    delivery = built(path, sink)
+    delivery.journal._store = Slow(path, delivery.journal._clock)
+    async with running(delivery):
+        delivery.put(notice("a"))
+        delivery.put(notice("b"))
+        await until(begun.is_set)
+        await asyncio.sleep(0.05)
+        assert sink.calls == ["a.firing"]
+        gate.set()
+        await until(lambda: len(sink.got) == 2)

@@ -119,6 +119,35 @@ W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestRepeats
      tests/foreground/sources/test_push.py::TestWhose
      tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
+S1   tests/hostile/test_outbox.py::test_a_thousand_alerts_three_moody_sinks_and_twenty_kills
+S3   tests/hostile/test_outbox.py::test_a_full_disk_stops_nothing_and_is_written_to_when_there_is_space
+     tests/deliver/test_journal.py::test_a_disk_that_refuses_stops_nothing_and_is_written_to_again_when_it_takes
+     tests/store/test_outbox.py::test_a_full_disk_is_undone_cleanly_and_reading_goes_on
+S4   tests/hostile/test_outbox.py::test_a_folder_that_goes_and_comes_back
+     tests/store/test_outbox.py::test_a_file_that_is_taken_away_is_taken_along
+S5   tests/store/test_outbox.py::test_an_io_error_is_never_success_and_the_file_is_opened_again
+     tests/deliver/test_journal.py::test_a_commit_of_which_nothing_is_known_sends_nothing_twice
+S6   tests/store/test_outbox.py::test_a_damaged_or_foreign_file_is_put_aside_and_begun_anew
+     tests/store/test_outbox.py::test_a_damaged_log_costs_no_more_than_its_end
+S8   tests/store/test_outbox.py::test_a_newer_file_is_refused_in_one_line_and_untouched
+S12  tests/deliver/test_journal.py::test_one_connection_of_one_thread
+     tests/store/test_outbox.py::test_exactly_one_connection_and_how_it_writes
+T7   tests/deliver/test_outbox.py::test_a_year_forward_or_back_by_the_wall_clock_changes_nothing
+     tests/store/test_outbox.py::test_the_wall_clock_is_asked_for_no_age
+O1   tests/deliver/test_outbox.py::test_seven_days_down
+O2   tests/deliver/test_outbox.py::test_what_was_under_way_is_sent_again_with_the_same_id
+O3   tests/deliver/test_outbox.py::test_retry_after_holds_the_whole_sink_within_reason
+O4   tests/deliver/chat/test_webhook.py::test_redirects_are_not_followed
+O5   tests/deliver/test_outbox.py::test_gone_for_good_is_told_to_the_others
+O6   tests/deliver/chat/test_webhook.py::test_accepts_and_never_answers
+     tests/deliver/chat/test_webhook.py::test_an_endless_body_is_cut
+     tests/deliver/test_outbox.py::test_a_hanging_sink_is_interrupted_and_delays_no_other
+O7   tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
+     tests/deliver/test_schedule.py::test_whatever_fails_a_key_is_never_out_of_order_and_nothing_is_forgotten
+O9   tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
+O11  tests/deliver/test_outbox.py::test_full_drops_the_oldest_of_the_lowest_severity
+O12  tests/deliver/test_signing.py::test_the_vector
+     tests/deliver/chat/test_webhook.py::test_signed_with_each_secret_while_one_replaces_the_other
 
 QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
 bytes and say nothing.
@@ -135,11 +164,14 @@ from tests.hostile.cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 8, 9, 10)
+DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
+STORES, SINKS = (1, 3, 4, 5, 6, 8, 12), (1, 2, 3, 4, 5, 6, 7, 9, 11, 12)
 WANTED = (
     {f"D{number}" for number in DECODERS}
     | {f"M{number}" for number in FLOODS}
     | {f"T{number}" for number in TIMES}
+    | {f"S{number}" for number in STORES}
+    | {f"O{number}" for number in SINKS}
     | {"O17", "W12"}
 )
 
@@ -152,7 +184,7 @@ def catalogue() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     case = ""
     for line in (__doc__ or "").splitlines():
-        entry = re.fullmatch(r"([DMOTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
+        entry = re.fullmatch(r"([DMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
         if entry:
             case = entry[1] or case
             found[case].append(entry[2])
