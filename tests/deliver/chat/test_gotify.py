@@ -9,7 +9,16 @@ from sensor.deliver.chat.gotify import Gotify, Settings
 from sensor.deliver.notice import Link
 from sensor.errors import ConfigError
 from tests.deliver.chat.far_end import (
-    FarEnd, Reply, check_failures, fires, hostile, is_inert, is_over, opened, refusal, self_signed,
+    FarEnd,
+    Reply,
+    check_failures,
+    fires,
+    hostile,
+    is_inert,
+    is_over,
+    opened,
+    refusal,
+    self_signed,
 )  # fmt: skip
 
 TOKEN = "AKsn3rRuTx.1gWo"
@@ -87,7 +96,8 @@ async def test_failures(examples, caplog, monkeypatch, tmp_path):
 
 async def test_a_server_of_ones_own(examples, tmp_path):
     async with FarEnd(gotify, self_signed(tmp_path)).running() as far:
-        async with opened(sink_at(far.url, ca_file=str(tmp_path / "cert.pem"))) as sink:
+        sink = sink_at(far.url, ca_file=str(tmp_path / "cert.pem"))
+        async with opened(sink):
             await sink.send(fires(examples), None)
     assert far.complaints == []
 
