@@ -57,7 +57,7 @@ def test_bits_beyond_the_length_get_a_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "42.62.48", "42.62.48.0/33", "xiaomi.com", "fe80::1", "1.2.3.4-1.2.3.9", "10"]
+    "text", ["", "42.62.48", "42.62.48.0/33", "xiaomi.com", "fe80::1%eth0", "1.2.3.4-1.2.3.9", "10"]
 )
 def test_what_is_no_network(text: str) -> None:
     with pytest.raises(ValueError, match="is not a network like"):
