@@ -147,6 +147,13 @@ def _idle(options: argparse.Namespace) -> int:
     return 0
 
 
+def _notify_test(options: argparse.Namespace) -> int:
+    from sensor import trial
+
+    print(trial.send(config.load(options.config), options.sink, time.time_ns()))  # noqa: T201
+    return 0
+
+
 def _interface(name: str) -> Interface:
     try:
         return Interface(name)
@@ -224,6 +231,13 @@ def _parser() -> argparse.ArgumentParser:
     idle.add_argument("--note", metavar="TEXT", help="why; kept with it")
     idle.add_argument("--config", type=Path, metavar="FILE", help=f"the sensor's (default: {config.DEFAULT_PATH})")
     idle.set_defaults(command=_idle)
+
+    notify = commands.add_parser(
+        "notify-test", help="send a test message through a sink", epilog=NOTIFY_EXAMPLES, **_STYLE
+    )
+    notify.add_argument("sink", metavar="SINK", help="its name under [[sink]]")
+    notify.add_argument("--config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_PATH})")
+    notify.set_defaults(command=_notify_test)
     return parser
 
 
@@ -247,6 +261,7 @@ EXAMPLES = """examples:
   idlewire replay phone.pcapng
   idlewire check-config /etc/idlewire/idlewire.toml
   idlewire idle "Redmi Note" --until 15:00
+  idlewire notify-test family
 
 idlewire COMMAND --help tells more."""
 
@@ -283,3 +298,11 @@ IDLE_EXAMPLES = """examples:
 
 Until then what the client sends counts as sent while nobody uses it, whatever the client itself reports.
 Needs [foreground.manual] with a token in the settings of the running sensor, and the right to read it."""
+
+NOTIFY_EXAMPLES = """examples:
+  idlewire notify-test family
+  sudo idlewire notify-test lab --config lab.toml
+
+Sends one message that says it is a test, straight to that sink: no sensor needs to run, and nothing waits or is tried
+again. Prints how long it took, or why it did not arrive, and exits with 0 or 1. It needs the right to read the files
+that hold the sink's secrets."""

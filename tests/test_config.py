@@ -174,7 +174,10 @@ def test_a_detector_that_is_not_standard_is_on_once_its_table_is_there() -> None
             "[detect.watchlist]\nresolve = 1",
             "detect.watchlist.resolve: unknown key; did you mean 'detect.watchlist.resolve_after'",
         ),
-        ('[[sink]]\nname = "a"\ntype = "nope"', "sink[0] (\"a\").type: no sink type called 'nope'; known: "),
+        (
+            '[[sink]]\nname = "a"\ntype = "nope"',
+            "sink[0] (\"a\").type: no sink type called 'nope'; known: alertmanager",
+        ),
         ('[[sink]]\ntype = "webhook"\nurl = "http://a/"', 'sink[0].name: missing; for example name = "lab"'),
         ('[[sink]]\nname = "a"', 'sink[0] ("a").type: missing; for example type = "webhook"'),
         (

@@ -172,6 +172,33 @@ class Listen(str):
         return super().__new__(cls, text.strip())
 
 
+class BrokerName(str):
+    """The name or address of a broker."""
+
+    __slots__ = ()
+    example = "192.168.1.10"
+
+    def __new__(cls, text: str) -> "BrokerName":
+        """Only what can be in one: no scheme, no port."""
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.%]{2,64}", text.strip(), re.ASCII):
+            raise ValueError(f"expected a name or an address without mqtt:// and port, as in {cls.example}")
+        return super().__new__(cls, text.strip())
+
+
+class Port(int):
+    """A TCP port."""
+
+    __slots__ = ()
+    example = 1883
+    accepts: ClassVar[tuple[type, ...]] = (int,)
+
+    def __new__(cls, number: int) -> "Port":
+        """ValueError for what is none."""
+        if not 1 <= number <= 65_535:
+            raise ValueError(f"expected a port from 1 to 65535, got {number}")
+        return super().__new__(cls, number)
+
+
 def is_mac(text: str) -> bool:
     """Whether it reads as a MAC address."""
     try:

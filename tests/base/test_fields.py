@@ -2,7 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensor.base.fields import Asn, Domain, Host, Interface, Label, Listen, LocalNetwork, Mac, Network, Owner, is_mac
+from sensor.base.fields import (
+    Asn,
+    BrokerName,
+    Domain,
+    Host,
+    Interface,
+    Label,
+    Listen,
+    LocalNetwork,
+    Mac,
+    Network,
+    Owner,
+    Port,
+    is_mac,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [4837, "4837", "AS4837", " as4837 "])
@@ -146,3 +160,21 @@ def test_any_text_is_a_value_or_a_printable_value_error(text: str) -> None:
             kind(text)
         except ValueError as error:
             assert str(error)  # noqa: PT017  # both ends are fine
+
+
+@pytest.mark.parametrize("written", ["broker.lan", "192.168.1.10", "fe80::1", " mosquitto "])
+def test_names_of_brokers(written):
+    assert BrokerName(written) == written.strip()
+
+
+@pytest.mark.parametrize("written", ["mqtt://broker", "broker:1883", "", "a b", "x" * 300])
+def test_what_is_no_name_of_a_broker(written):
+    with pytest.raises(ValueError, match="without mqtt:// and port"):
+        BrokerName(written)
+
+
+@pytest.mark.parametrize("number", [0, -1, 65_536])
+def test_what_is_no_port(number):
+    assert Port(65_535) == 65_535
+    with pytest.raises(ValueError, match="from 1 to 65535"):
+        Port(number)

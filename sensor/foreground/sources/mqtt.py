@@ -19,9 +19,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from sensor.base.fields import ClientRef
+from sensor.base.fields import BrokerName, ClientRef, Port
 from sensor.base.text import printable
 from sensor.base.times import SECOND
 from sensor.errors import ConfigError
@@ -60,33 +60,6 @@ MAX_SECRET = 1_024
 """Bytes of `password_file` that are read."""
 LOGIN_REFUSED = frozenset({0x86, 0x87})
 """Reasons of the broker: bad user name or password, not authorized (MQTT 5, 3.2.2.2)."""
-
-
-class BrokerName(str):
-    """The name or address of a broker."""
-
-    __slots__ = ()
-    example = "192.168.1.10"
-
-    def __new__(cls, text: str) -> "BrokerName":
-        """Only what can be in one: no scheme, no port."""
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.%]{2,64}", text.strip(), re.ASCII):
-            raise ValueError(f"expected a name or an address without mqtt:// and port, as in {cls.example}")
-        return super().__new__(cls, text.strip())
-
-
-class Port(int):
-    """A TCP port."""
-
-    __slots__ = ()
-    example = 1883
-    accepts: ClassVar[tuple[type, ...]] = (int,)
-
-    def __new__(cls, number: int) -> "Port":
-        """ValueError for what is none."""
-        if not 1 <= number <= 65_535:
-            raise ValueError(f"expected a port from 1 to 65535, got {number}")
-        return super().__new__(cls, number)
 
 
 class Topic(str):
