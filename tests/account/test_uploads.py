@@ -207,6 +207,8 @@ def test_flows_do_not_mix_and_a_new_one_starts_from_nothing() -> None:
     uploads.keep(np.array([1]))
     uploads.add(np.array([0]), np.ones(1, np.bool_), columns(stream(25, 30)), slice(0, 1))
     assert uploads.settle(np.array([0])).tolist() == [30]
+    uploads.add(np.array([0]), np.ones(1, np.bool_), columns(stream(5, 20)), slice(0, 1))
+    assert uploads.settle(np.array([0])).tolist() == [0], "a repetition stays one"
     uploads.open(slice(0, 1))
     uploads.add(np.array([0]), np.ones(1, np.bool_), columns(stream(25, 30)), slice(0, 1))
     uploads.add(np.array([0]), np.ones(1, np.bool_), columns(stream(5, 20)), slice(0, 1))
