@@ -80,8 +80,8 @@ class PhoneStates(Protocol):
     def codes(self, clients: Sequence[str], time: int) -> list[int]:
         """The state numbers of clients at `time`."""
 
-    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
-        """The client joined the network."""
+    def joined(self, client: str, now: int, *, back_at: int | None) -> None:
+        """The client asks to join the network; `back_at`: when it came back after an absence, ns."""
 
     def interrupted(self, now: int) -> None:
         """Packet time stepped: what was reported before cannot be set against it."""
@@ -94,7 +94,7 @@ class NobodyReports:
         """All unknown."""
         return [UNKNOWN_STATE] * len(clients)
 
-    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
+    def joined(self, client: str, now: int, *, back_at: int | None) -> None:
         """Nobody asks."""
 
     def interrupted(self, now: int) -> None:
@@ -269,7 +269,7 @@ class Pipeline:
     def _join(self, heard: Heard) -> None:
         client = self.ledger.clients.get(heard.source_mac or heard.source)
         if client is not None:
-            self._states.joined(client.id, heard.time, after_absence=self.ledger.was_away(client, heard.time))
+            self._states.joined(client.id, heard.time, back_at=self.ledger.came_back(client, heard.time))
 
     def _call(
         self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None

@@ -209,10 +209,12 @@ class Ledger:
         contacts = self.contacts.totals
         return self.client_totals.totals(client.row), contacts.totals(client.local), contacts.totals(client.other)
 
-    def was_away(self, client: ClientRow, now: int) -> bool:
-        """Whether the client came back to the network just before `now` ns, after AWAY or more of silence."""
-        silent = now - int(self.client_totals.last_seen[client.row]) >= AWAY
-        return silent or 0 <= now - int(self._returned[client.row]) <= RETURNING
+    def came_back(self, client: ClientRow, now: int) -> int | None:
+        """When the client came back to the network, ns, if that was just before `now`, after AWAY or more of silence."""
+        if now - int(self.client_totals.last_seen[client.row]) >= AWAY:
+            return now
+        returned = int(self._returned[client.row])
+        return returned if 0 <= now - returned <= RETURNING else None
 
     def _note_returns(self, clients: Rows, moved: Collected) -> None:
         last = self.client_totals.last_seen[clients]
