@@ -210,7 +210,7 @@ class Ledger:
         return self.client_totals.totals(client.row), contacts.totals(client.local), contacts.totals(client.other)
 
     def came_back(self, client: ClientRow, now: int) -> int | None:
-        """When the client came back to the network, ns, if that was just before `now`, after AWAY or more of silence."""
+        """When the client came back to the network, ns, if that was just before `now` and after AWAY of silence."""
         if now - int(self.client_totals.last_seen[client.row]) >= AWAY:
             return now
         returned = int(self._returned[client.row])

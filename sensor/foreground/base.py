@@ -81,7 +81,7 @@ class Source:
         return refused(404, "nothing is taken here")
 
     def needs_sender(self, posted: Posted) -> bool:
-        """Whether whose report this is depends on who sent it; asked before `accept`, cheap, and False for strangers."""
+        """Whether whose report this is depends on who sent it: cheap, and False for strangers."""
         return False
 
     async def refresh(self, client: str) -> None:

@@ -59,7 +59,7 @@ def run(
     deliver = _Deliveries(play, house)
     house.pipeline.before_second = deliver.until
     begun = time.process_time()
-    house.open(states_follow=True)
+    house.open()
     try:
         for each in batches(play, batch):
             house.pipeline.feed(each)

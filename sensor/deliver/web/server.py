@@ -30,7 +30,7 @@ MAX_CONNECTIONS = 512
 MAX_POSTING = 128
 """The same for a server that only takes posts."""
 MAX_EACH, MAX_POSTING_EACH = 64, 8
-"""Of those from one IPv4 address or one /64 of IPv6, so that nobody can shut out the others; this machine may have all."""
+"""Of those from one IPv4 address or /64 of IPv6: nobody can shut out the others. This machine may have all."""
 IDLE_SECONDS, POSTING_SECONDS = 20.0, 5.0
 """A connection that has not sent a whole (or the next) request head by then is closed."""
 STOP_SECONDS = 1.0
@@ -218,7 +218,13 @@ class _Connection(RequestHandler):
     __slots__ = ("_each", "_most", "_siblings", "near", "refused")
 
     def __init__(
-        self, manager: web.Server, loop: asyncio.AbstractEventLoop, most: int, each: int, idle: float, refused: list[int]
+        self,
+        manager: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        most: int,
+        each: int,
+        idle: float,
+        refused: list[int],
     ) -> None:
         """`most` connections in all, `each` from one place, silent for `idle` s; `refused`: a count."""
         super().__init__(
