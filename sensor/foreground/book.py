@@ -86,18 +86,18 @@ class ForegroundBook(ForegroundStates):
             known.verdict = None
             self._settle(client, known, now)
 
-    def joined(self, client: str, now: int, *, back_at: int | None) -> None:
-        """The client asks to join the network; `back_at`: when it came back after an absence, ns.
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
+        """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence.
 
-        After an absence nothing holds that its sources said before it. One that never left (hosts ask for routers again
-        and again, RFC 7559) tells nothing by asking.
+        After an absence nothing holds that its sources said before it.
         """
         known = self._known(client, now)
-        if known is None or back_at is None:
+        if known is None:
             return
         self._settle(client, known, now)
         known.moments["joined"] = back_at
-        if any(standing.last_sign < back_at and standing.until is None for standing in known.standings.values()):
+        stale = any(each.last_sign < back_at and each.until is None for each in known.standings.values())
+        if was_away and stale:
             self.returned += 1
             self._forget_reports(client, known, now, before=back_at)
 
