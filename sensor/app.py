@@ -230,7 +230,8 @@ class App:
 
     def _intake(self, source: Source) -> Intake:
         async def take(posted: Posted) -> Answer:
-            await self.neighbours.look(posted.sender)
+            if source.needs_sender(posted):
+                await self.neighbours.look(posted.sender)
             return source.accept(posted, time.time_ns())
 
         return take

@@ -234,6 +234,7 @@ class House:
             "deep_tunnel": messages.stats.deep_tunnels,
             "beyond_frame": self.pipeline.headers.stats.beyond_frame,
             "geo_error": self.geo.errors,
+            "client_returned": self.foreground.returned,
             "detector_failure": sum(self.engine.failures.values()),
             "alert_suppressed": sum(self.engine.suppressed.values()),
         }

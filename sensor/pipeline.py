@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensor.account.classify import Classifier
 from sensor.account.flows import SPAN, FlowTable
-from sensor.account.ledger import UNSETTLED, Ledger, Limits
+from sensor.account.ledger import AWAY, UNSETTLED, Ledger, Limits
 from sensor.account.locality import Local
 from sensor.account.timeline import LEAP, Timeline
 from sensor.account.usage import Usage
@@ -80,8 +80,8 @@ class PhoneStates(Protocol):
     def codes(self, clients: Sequence[str], time: int) -> list[int]:
         """The state numbers of clients at `time`."""
 
-    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
-        """The client joined the network."""
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
+        """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence."""
 
     def interrupted(self, now: int) -> None:
         """Packet time stepped: what was reported before cannot be set against it."""
@@ -94,7 +94,7 @@ class NobodyReports:
         """All unknown."""
         return [UNKNOWN_STATE] * len(clients)
 
-    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
         """Nobody asks."""
 
     def interrupted(self, now: int) -> None:
@@ -214,6 +214,8 @@ class Pipeline:
             # What was reported in a silence was known before the packets that end it.
             self.before_second(second * SECOND)
             self._tick(second * SECOND)
+        else:
+            self.before_second(second * SECOND)
         self._second = second
         self._tunnels.refill()
 
@@ -269,7 +271,9 @@ class Pipeline:
     def _join(self, heard: Heard) -> None:
         client = self.ledger.clients.get(heard.source_mac or heard.source)
         if client is not None:
-            self._states.joined(client.id, heard.time, after_absence=self.ledger.was_away(client, heard.time))
+            back_at, absence = self.ledger.came_back(client, heard.time)
+            if absence:
+                self._states.joined(client.id, heard.time, back_at=back_at, was_away=absence >= AWAY)
 
     def _call(
         self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None

@@ -497,7 +497,7 @@ def test_the_example_files_examples_hold() -> None:
 
 
 def _either_of_two(table: dict[str, Any]) -> None:
-    for key in ("token_file", "password_file", "url_file", "topic_file", "secret_file"):
+    for key in ("token_file", "user_token_file", "password_file", "url_file", "topic_file", "secret_file"):
         table.pop(key, None)
 
 

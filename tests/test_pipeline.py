@@ -485,7 +485,7 @@ def test_what_was_reported_in_a_silence_is_heard_before_the_packets_that_end_it(
     for each in batches([(0, udp(HOME, FAR)), (900 * SECOND, udp(HOME, FAR)), (901 * SECOND, udp(HOME, FAR))]):
         made.feed(each)
     made.finish()
-    assert heard == [1, 900, 901, 901, 902]
+    assert heard == [0, 1, 900, 901, 901, 902]
 
 
 class Activities(Detector):
@@ -576,6 +576,15 @@ def test_a_client_that_was_away_starts_as_unknown(join: bytes, away: int, state:
     run([(0, udp(HOME, FAR)), (end, join), (end + 5, udp(HOME, FAR))], size, live)
     assert [each[FAR][2] for each in seen.seen if FAR in each] == ["background", state]
     assert book.moments(PHONE_ID) == {"joined": START + end}
+
+
+@pytest.mark.parametrize("join", [DISCOVER, SOLICIT], ids=["DHCP", "router solicitation"])
+def test_who_asks_without_having_left_does_not_join(join: bytes) -> None:
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, _ = watched(book)
+    run([(at * SECOND, udp(HOME, FAR)) for at in range(0, 500, 100)] + [(500 * SECOND, join)], 4096, live)
+    assert (book.moments(PHONE_ID), book.returned) == ({}, 0)
 
 
 def test_who_is_long_silent_without_joining_was_not_away() -> None:

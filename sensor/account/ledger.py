@@ -34,6 +34,9 @@ can send those), and those that were refused and moved enough to be looked at on
 MAX_NEW_CLIENTS = 200
 """Clients that may appear in one second; those beyond that count for the client "other"."""
 
+GONE = 300 * SECOND
+"""A client that asks to join after so much silence really joins: hosts ask for routers without having left, too."""
+
 AWAY = 1_800 * SECOND
 """A client that joins the network after so much silence was away."""
 
@@ -103,7 +106,9 @@ class Ledger:
         self.retired_countries: dict[tuple[str, str | None], int] = {}
         """Bytes sent by (client id, country) of contacts that were evicted."""
         self._returned = np.zeros(1, np.int64)
-        """By client row: when it was last heard of again after AWAY."""
+        """By client row: when it was last heard of again after GONE."""
+        self._silence = np.zeros(1, np.int64)
+        """By client row: for how long it was silent before, ns."""
         self._other = self._add_client(b"", None, None, "other")
 
     @property
@@ -209,17 +214,22 @@ class Ledger:
         contacts = self.contacts.totals
         return self.client_totals.totals(client.row), contacts.totals(client.local), contacts.totals(client.other)
 
-    def was_away(self, client: ClientRow, now: int) -> bool:
-        """Whether the client came back to the network just before `now` ns, after AWAY or more of silence."""
-        silent = now - int(self.client_totals.last_seen[client.row]) >= AWAY
-        return silent or 0 <= now - int(self._returned[client.row]) <= RETURNING
+    def came_back(self, client: ClientRow, now: int) -> tuple[int, int]:
+        """(when the client was heard of again, how long it was silent before), ns; 0 of silence: it was not gone."""
+        silence = now - int(self.client_totals.last_seen[client.row])
+        if silence >= GONE:
+            return now, silence
+        returned = int(self._returned[client.row])
+        return returned, int(self._silence[client.row]) if 0 <= now - returned <= RETURNING else 0
 
     def _note_returns(self, clients: Rows, moved: Collected) -> None:
         last = self.client_totals.last_seen[clients]
         # Flows whose packets were posted before come again for their uploads alone, without a first time.
-        back = np.flatnonzero((moved.first - last >= AWAY) & (last > 0) & (moved.packets > 0))
+        back = np.flatnonzero((moved.first - last >= GONE) & (last > 0) & (moved.packets > 0))
         if len(back):
-            np.maximum.at(self._returned, clients[back], moved.first[back])
+            rows = clients[back]
+            np.maximum.at(self._returned, rows, moved.first[back])
+            self._silence[rows] = self._returned[rows] - last[back]
 
     def _meter_clients(self, touched: Rows, sent: Rows, received: Rows, until: int) -> None:
         owners = self.contacts.client[touched]
@@ -261,8 +271,10 @@ class Ledger:
         self.client_totals.reserve(row)
         self.client_meter.reserve(row)
         if row >= len(self._returned):
-            self._returned = np.concatenate([self._returned, np.zeros(max(len(self._returned), 64), np.int64)])
-        self._returned[row] = 0
+            more = np.zeros(max(len(self._returned), 64), np.int64)
+            self._returned = np.concatenate([self._returned, more])
+            self._silence = np.concatenate([self._silence, more])
+        self._returned[row] = self._silence[row] = 0
         local = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
         other = self.contacts.open(row, Contact(0, identity, b"", b"", UNSETTLED), is_destination=False)
         client = ClientRow(row, key, identity, mac, local, other)

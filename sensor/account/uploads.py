@@ -1,10 +1,14 @@
 """What of a flow's bytes is upload: payload that is sent for the first time.
 
-1. TCP: at most as far as the sequence numbers went on within a second (RFC 9293 section 3.4), and at most as much as
-   was carried. So acknowledgements, keep-alives and retransmissions are none, and neither is a jump without payload.
-2. UDP: all payload; but datagrams to port 443 below QUIC_ACK bytes are taken for the acknowledgements of a download.
-3. Anything else, and later fragments, count without HEADERS; ICMP does not count.
-4. The result of a second does not depend on how its packets were batched.
+1. TCP: at most as far as the sequence numbers of a second reach beyond the base (RFC 9293 section 3.4), and at most as
+   much as was carried. So acknowledgements, keep-alives and retransmissions are none, and neither is a jump without
+   payload. The base is where the connection began, and moves on by what was counted.
+2. A repetition lies between where the connection began and the base, at most REPEATED before the base; what lies
+   further back counts in full. So segments and SYNs that never arrive hide nothing, wherever their numbers are: only as
+   many bytes as were counted can be taken for repetitions.
+3. UDP: all payload; but datagrams to port 443 below QUIC_ACK bytes are taken for the acknowledgements of a download.
+4. Anything else, and later fragments, count without HEADERS; ICMP does not count.
+5. The result of a second does not depend on how its packets were batched.
 """
 
 import numpy as np
@@ -17,6 +21,9 @@ QUIC_ACK = 128
 
 HEADERS = 48
 """Bytes of a packet that are no payload, where it is not known better."""
+
+REPEATED = 64 << 20
+"""Bytes before the base that may come again: more than stacks keep unacknowledged, and numbers come round."""
 
 _QUIC = np.uint64(443 >> 8 | (443 & 0xFF) << 8)
 """The port as a little-endian load sees it."""
@@ -41,6 +48,8 @@ class Uploads:
         """TCP payload of this second, repeats included."""
         self._certain = sums[:, 2]
         """Upload of this second that needs no comparison."""
+        self._behind = sums[:, 3]
+        """Bytes before the base that are known: what comes again of them is a repetition."""
 
     def open(self, new: slice) -> None:
         """The rows are new flows."""
@@ -51,7 +60,7 @@ class Uploads:
 
     def keep(self, rows: Rows) -> None:
         """Only these flows stay, as rows 0, 1, ...; settle first."""
-        for column in (self._based, self._base, self._ahead, self._carried, self._certain):
+        for column in (self._based, self._base, self._behind, self._ahead, self._carried, self._certain):
             column[: len(rows)] = column[rows]
 
     def add(self, flows: Rows, sent: NDArray[np.bool_], packets: Packets, span: slice) -> None:
@@ -73,9 +82,11 @@ class Uploads:
 
     def settle(self, flows: Rows) -> Rows:
         """[n] what each of `flows` (each once) uploaded since it was settled last."""
-        ahead = np.maximum(self._ahead[flows], 0)
-        uploaded: Rows = self._certain[flows] + np.minimum(self._carried[flows], ahead)
-        self._base[flows] += ahead.astype(np.uint32)
+        moved = np.minimum(self._carried[flows], self._ahead[flows])
+        uploaded: Rows = self._certain[flows] + moved
+        # By what was counted, not to where the numbers went: else one segment far ahead hides all before it.
+        self._base[flows] += moved.astype(np.uint32)
+        self._behind[flows] = np.minimum(self._behind[flows] + moved, REPEATED)
         for column in (self._ahead, self._carried, self._certain):
             column[flows] = 0
         return uploaded
@@ -85,17 +96,23 @@ class Uploads:
         if len(fresh):
             # Of several packets of one flow the first counts: it is the last to be written.
             self._base[flows[fresh[::-1]]] = start[fresh[::-1]]
+            self._behind[flows[fresh]] = 0
             self._based[flows[fresh]] = True
-        again = np.flatnonzero(opening & (start != self._base[flows]))
+        distance = (start - self._base[flows]).view(np.int32)
+        again = np.flatnonzero(opening & (distance != 0))
         if len(again):
             rows = np.flatnonzero(np.isin(flows, flows[again]))
             rows = rows[np.argsort(flows[rows], kind="stable")]
             self._add_reused(flows[rows], start[rows], length[rows], opening[rows])
             rest = np.ones(len(flows), np.bool_)
             rest[rows] = False
-            flows, start, length = flows[rest], start[rest], length[rest]
-        ahead = (start + length.astype(np.uint32) - self._base[flows]).view(np.int32)
-        np.maximum.at(self._ahead, flows, ahead.astype(np.int64))
+            flows, distance, length = flows[rest], distance[rest], length[rest]
+        if distance.min(initial=0) < 0:
+            back = np.flatnonzero(distance < 0)
+            before = back[distance[back] < -self._behind[flows[back]]]
+            np.add.at(self._certain, flows[before], length[before])
+            length[before] = 0
+        np.maximum.at(self._ahead, flows, distance + length)
         np.add.at(self._carried, flows, length)
 
     def _add_reused(self, flows: Rows, start: NDArray[np.uint32], length: Rows, opening: NDArray[np.bool_]) -> None:
@@ -115,14 +132,20 @@ class Uploads:
         cut = np.flatnonzero(first | fresh)
         last = np.append(first[cut][1:], True)
         flow, goes_on = flows[cut], ~fresh[cut]
-        ahead = np.maximum.reduceat((start + length.astype(np.uint32) - base).view(np.int32).astype(np.int64), cut)
+        renewed = np.maximum.accumulate(np.where(fresh, rows, -1)) >= begin
+        behind = np.where(renewed, 0, self._behind[flows])
+        distance = (start - base).view(np.int32)
+        certain = distance < -behind
+        np.add.at(self._certain, flows[certain], length[certain])
+        length = np.where(certain, 0, length)
+        ahead = np.maximum.reduceat(distance + length, cut)
         carried = np.add.reduceat(length, cut)
         ended = flow[first[cut] & fresh[cut]]
         self._certain[ended] += np.minimum(self._carried[ended], self._ahead[ended])
         ahead = np.maximum(ahead, np.where(goes_on, self._ahead[flow], 0))
         carried += np.where(goes_on, self._carried[flow], 0)
         np.add.at(self._certain, flow[~last], np.minimum(carried, ahead)[~last])
-        self._base[flow[last]] = base[cut[last]]
+        self._base[flow[last]], self._behind[flow[last]] = base[cut[last]], behind[cut[last]]
         self._ahead[flow[last]], self._carried[flow[last]] = ahead[last], carried[last]
 
     def _add_other(self, flows: Rows, packets: Packets, at: Rows) -> None:

@@ -80,6 +80,10 @@ class Source:
         """What comes of a post to its path, at `now` ns; never raises."""
         return refused(404, "nothing is taken here")
 
+    def needs_sender(self, posted: Posted) -> bool:
+        """Whether whose report this is depends on who sent it: cheap, and False for strangers."""
+        return False
+
     async def refresh(self, client: str) -> None:
         """Asks the client for a fresh reading now, where the source can; bounded in time, never raises."""
 

@@ -49,6 +49,8 @@ class ForegroundBook(ForegroundStates):
         """(source, taken | repeated | refused) -> reports."""
         self.lost: Counter[str] = Counter()
         """Source -> reports that its sequence numbers say are missing."""
+        self.returned = 0
+        """Times that a client came back after an absence, and what was known of it before did not hold any more."""
         self._rules = rules
         self._expected = tuple(expected)
         self._clients: BoundedDict[str, _Client] = BoundedDict(MAX_CLIENTS)
@@ -84,15 +86,20 @@ class ForegroundBook(ForegroundStates):
             known.verdict = None
             self._settle(client, known, now)
 
-    def joined(self, client: str, now: int, *, after_absence: bool) -> None:
-        """The client joined the network; after an absence nothing that its sources said before holds."""
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
+        """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence.
+
+        After an absence nothing holds that its sources said before it.
+        """
         known = self._known(client, now)
         if known is None:
             return
         self._settle(client, known, now)
-        known.moments["joined"] = now
-        if after_absence:
-            self._forget_reports(client, known, now)
+        known.moments["joined"] = back_at
+        stale = any(each.last_sign < back_at and each.until is None for each in known.standings.values())
+        if was_away and stale:
+            self.returned += 1
+            self._forget_reports(client, known, now, before=back_at)
 
     def interrupted(self, now: int) -> None:
         """The sensor itself was away (suspended, or its clock stepped): reports may have been lost meanwhile."""
@@ -165,9 +172,12 @@ class ForegroundBook(ForegroundStates):
             self._clients.put(client, known)
         return known
 
-    def _forget_reports(self, client: str, known: "_Client", now: int) -> None:
+    def _forget_reports(self, client: str, known: "_Client", now: int, before: int | None = None) -> None:
+        """Those before a time, or all; what a person said holds until its end."""
         known.standings = {
-            source: standing for source, standing in known.standings.items() if standing.until is not None
+            source: standing
+            for source, standing in known.standings.items()
+            if standing.until is not None or (before is not None and standing.last_sign >= before)
         }
         known.verdict = None
         self._settle(client, known, now)

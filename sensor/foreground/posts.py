@@ -59,12 +59,16 @@ class Gate:
         self._limits = [RateLimit(INTERVAL, BURST) for _ in digests]
         self._wrong: BoundedDict[bytes, RateLimit] = BoundedDict(MAX_SENDERS)
 
+    def which(self, posted: Posted) -> int | None:
+        """The number of the token; None for a stranger."""
+        return tokens.which(posted.authorization, self._digests)
+
     def enter(self, posted: Posted, now: int) -> int:
         """The number of the token. Refusal: 401, 429.
 
         Whoever has a token is let through, however many wrong ones came from the same address.
         """
-        number = tokens.which(posted.authorization, self._digests)
+        number = self.which(posted)
         if number is None:
             self._wrong_token(posted.sender, now)
             raise Refusal(401, "a known token is missing; send the header Authorization: Bearer TOKEN")

@@ -5,7 +5,7 @@ import pytest
 
 from sensor.account import ledger as ledger_module
 from sensor.account.flows import Collected
-from sensor.account.ledger import AWAY, MAX_NEW_CONTACTS, RETURNING, Ledger, Limits
+from sensor.account.ledger import AWAY, GONE, MAX_NEW_CONTACTS, RETURNING, Ledger, Limits
 from sensor.account.locality import Ends
 from sensor.base.addresses import parse_address
 from sensor.base.times import SECOND
@@ -257,12 +257,13 @@ def test_who_came_back_after_half_an_hour_was_away() -> None:
     ledger = Ledger(Limits())
     move(ledger, far(1), at=MORNING)
     phone = ledger.clients[PHONE]
-    assert not ledger.was_away(phone, MORNING + SECOND)
-    assert ledger.was_away(phone, MORNING + AWAY)
+    assert ledger.came_back(phone, MORNING + SECOND)[1] == 0
+    assert ledger.came_back(phone, MORNING + GONE - 1)[1] == 0
+    assert ledger.came_back(phone, MORNING + AWAY) == (MORNING + AWAY, AWAY)
     back = MORNING + AWAY
     move(ledger, None, at=back)
-    assert ledger.was_away(phone, back + RETURNING)
-    assert not ledger.was_away(phone, back + RETURNING + 1)
+    assert ledger.came_back(phone, back + RETURNING) == (back, AWAY)
+    assert ledger.came_back(phone, back + RETURNING + 1)[1] == 0
 
 
 def test_uploads_that_come_without_packets_are_no_return() -> None:
@@ -274,4 +275,4 @@ def test_uploads_that_come_without_packets_are_no_return() -> None:
     ledger.post(Collected(*alone))  # type: ignore[arg-type]
     back = MORNING + AWAY
     move(ledger, far(1), at=back)
-    assert ledger.was_away(ledger.clients[PHONE], back + SECOND)
+    assert ledger.came_back(ledger.clients[PHONE], back + SECOND)[0] == back

@@ -39,7 +39,7 @@ def test_nobody_reported_anything() -> None:
     assert empty.at(PHONE, 5) == NOTHING_KNOWN
     assert (empty.between(PHONE, 0, 10), empty.moments(PHONE), empty.reported(PHONE)) == ([], {}, False)
     assert (empty.clients(), list(empty.standings()), empty.codes([PHONE, TABLET], 5)) == ([], [], [UNKNOWN, UNKNOWN])
-    empty.joined(PHONE, 5, after_absence=True)
+    empty.joined(PHONE, 5, back_at=5, was_away=True)
     empty.withdraw(PHONE, "push", 5)
     empty.interrupted(5)
     empty.forget(PHONE)
@@ -122,8 +122,8 @@ def test_a_source_may_take_back_what_it_said() -> None:
 
 def test_a_client_that_was_away_starts_as_unknown() -> None:
     known = book(report("screen_off", 0), report("screen_off", 0, client=TABLET))
-    known.joined(PHONE, HOUR, after_absence=True)
-    known.joined(TABLET, HOUR, after_absence=False)
+    known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
+    known.joined(TABLET, HOUR, back_at=HOUR, was_away=False)
     assert known.codes([PHONE, TABLET], 2 * HOUR) == [UNKNOWN, BACKGROUND]
     assert (known.reported(PHONE), known.moments(PHONE)) == (False, {"joined": HOUR})
     assert known.at(PHONE, HOUR - 1).state == "background", "that is how it was then"
@@ -131,9 +131,19 @@ def test_a_client_that_was_away_starts_as_unknown() -> None:
     assert known.codes([PHONE], 3 * HOUR + MINUTE) == [BACKGROUND]
 
 
+def test_what_it_reported_since_it_came_back_holds_however_often_it_asks_for_routers() -> None:
+    known = book(report("screen_off", 0))
+    known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
+    known.report(report("screen_off", 3605))
+    for later in (10, 20, 50):
+        known.joined(PHONE, HOUR + later * SECOND, back_at=HOUR, was_away=True)
+    assert known.at(PHONE, HOUR + 2 * MINUTE).state == "background"
+    assert known.returned == 1
+
+
 def test_but_a_persons_word_with_an_end_holds() -> None:
     known = book(report("screen_off", 0, source="manual", until=9000))
-    known.joined(PHONE, HOUR, after_absence=True)
+    known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
     known.interrupted(HOUR + 1)
     assert known.at(PHONE, 9000 * SECOND - 1).state == "background"
     assert known.at(PHONE, 9000 * SECOND).state == "unknown"
@@ -161,7 +171,7 @@ def test_the_timeline_ascends_also_after_the_clock_stepped(back: int) -> None:
 
 def test_moments_after_which_a_client_may_send_what_it_hoarded() -> None:
     known = book(report("locked", 50), report("charging", 70), report("locked", 40), report("charging", 60))
-    known.joined(PHONE, 90, after_absence=False)
+    known.joined(PHONE, 95, back_at=90, was_away=False)
     assert known.moments(PHONE) == {"locked": 50 * SECOND, "charging": 70 * SECOND, "joined": 90}
 
 
@@ -215,7 +225,7 @@ def test_clients_of_which_nothing_is_expected_take_no_room() -> None:
     known.report(report("screen_off", 0))
     for number in range(2 * MAX_CLIENTS):
         known.at(f"invented {number}", HOUR)
-        known.joined(f"invented {number}", HOUR, after_absence=True)
+        known.joined(f"invented {number}", HOUR, back_at=HOUR, was_away=True)
     assert known.clients() == [PHONE]
 
 
@@ -250,7 +260,7 @@ def test_of_the_past_it_says_what_it_said_then(reports: list[Report], joins: lis
     events += [(at * 1000 * SECOND, None) for at in joins]
     for moment, each in sorted(events, key=lambda event: event[0]):
         if each is None:
-            known.joined(PHONE, moment, after_absence=True)
+            known.joined(PHONE, moment, back_at=moment, was_away=True)
         else:
             known.report(each)
         said[moment] = known.at(PHONE, moment).state

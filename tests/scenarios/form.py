@@ -132,6 +132,7 @@ BEGINNING, HALF_A_DAY = Moment("0s"), Moment("12h")
 NO_SHIFT = Shift(0)
 ONCE = Times("1")
 PUSH = Label("push")
+FAR = Size("1GB")
 MONDAY = datetime.fromisoformat("2026-03-02T22:00:00+00:00")
 """Defaults."""
 
@@ -221,6 +222,8 @@ class Traffic:
     protocol: int = 50
     segment: int = 0
     loss: float = 0.0
+    decoy: Literal["", "segment", "syn"] = ""
+    decoy_ahead: Size = FAR
     dns: bool = True
     tls: bool = True
     name: str = ""

@@ -198,7 +198,7 @@ class Play:
                 start + 10 * wire.MS, int(traffic.for_), up // len(far), down // len(far),
                 name if traffic.tls and traffic.kind not in SMALL else "",
                 traffic.segment or (wire.DATAGRAM if traffic.kind in SMALL else wire.SEGMENT), traffic.loss,
-                traffic.kind in DOWNLOADS,
+                traffic.kind in DOWNLOADS, traffic.decoy, int(traffic.decoy_ahead),
             )  # fmt: skip
             yield self._flow(traffic, ends, talk, random)
 

@@ -58,6 +58,10 @@ class Talk:
     loss: float = 0.0
     download: bool = False
     """`down` is what takes the time, and is asked for by `up`."""
+    decoy: str = ""
+    """What the client sends behind the hello, and nobody receives: a "segment" of one byte, a "syn"."""
+    decoy_ahead: int = 0
+    """How far ahead its number is."""
 
 
 class Stream:
@@ -75,6 +79,12 @@ class Stream:
     def peek(self, payload: bytes, flags: int) -> bytes:
         """The frame, which is not counted as sent."""
         return self._ends.sent(6, _segment(*self._ends.ports, self._sent, self._received, flags, payload))
+
+    def decoy(self, talk: Talk) -> bytes:
+        """A frame as if the connection were much further, or another one."""
+        flags, payload = (SYN, b"") if talk.decoy == "syn" else (ACK | PUSH, b"x")
+        number = (self._sent + talk.decoy_ahead) % 2**32
+        return self._ends.sent(6, _segment(*self._ends.ports, number, self._received, flags, payload))
 
     def down(self, payload: bytes = b"", flags: int = ACK) -> bytes:
         own, far = self._ends.ports
@@ -98,6 +108,8 @@ def tcp(ends: Ends, talk: Talk, random: Random) -> Iterator[Timed]:
     """A whole connection."""
     stream, at = Stream(ends, random), talk.start
     yield from opened(stream, at, talk.name)
+    if talk.decoy:
+        yield at + TRIP + 3 * MS, stream.decoy(talk)
     first, last = at + 2 * TRIP, max(at + talk.span, at + 2 * TRIP)
     if talk.download:
         for piece in pieces(talk.up, talk.segment):

@@ -5,10 +5,11 @@
 import asyncio
 import concurrent.futures.thread  # noqa: F401
 import errno
+import ipaddress
 import logging
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -29,7 +30,9 @@ MAX_CONNECTIONS = 512
 """Open at once; the next is closed at once, so that file descriptors are left for the rest of the sensor."""
 MAX_POSTING = 128
 """The same for a server that only takes posts."""
-IDLE_SECONDS = 20.0
+MAX_EACH, MAX_POSTING_EACH = 64, 8
+"""Of those from one IPv4 address or /64 of IPv6: nobody can shut out the others. This machine may have all."""
+IDLE_SECONDS, POSTING_SECONDS = 20.0, 5.0
 """A connection that has not sent a whole (or the next) request head by then is closed."""
 STOP_SECONDS = 1.0
 """For answers under way at the end."""
@@ -53,6 +56,7 @@ class HttpServer(ABC):
         self._names: frozenset[str] = frozenset()
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
+        self._refused = [0]
 
     @property
     def port(self) -> int:
@@ -72,6 +76,21 @@ class HttpServer(ABC):
         """Connections at once."""
         return MAX_CONNECTIONS
 
+    @property
+    def each(self) -> int:
+        """Connections at once from one place."""
+        return MAX_EACH
+
+    @property
+    def idle(self) -> float:
+        """Seconds for which one may be silent."""
+        return IDLE_SECONDS
+
+    @property
+    def refused(self) -> int:
+        """Connections that were one too many."""
+        return self._refused[0]
+
     @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """All that it answers; called once, at the start."""
@@ -87,7 +106,9 @@ class HttpServer(ABC):
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: _Connection(manager, loop, self.most), self._host, self._port
+                lambda: _Connection(manager, loop, self.most, self.each, self.idle, self._refused),
+                self._host,
+                self._port,
             )
         except OSError as error:
             await runner.cleanup()
@@ -123,6 +144,14 @@ class IntakeServer(HttpServer):
     @property
     def most(self) -> int:
         return MAX_POSTING
+
+    @property
+    def each(self) -> int:
+        return MAX_POSTING_EACH
+
+    @property
+    def idle(self) -> float:
+        return POSTING_SECONDS
 
     def routes(self) -> list[web.RouteDef]:
         return [post_route(self._path, self._intake)]
@@ -190,24 +219,42 @@ class _Connection(RequestHandler):
     Made here instead of by the library, whose answer to a broken request carries none of our headers.
     """
 
-    __slots__ = ("_most", "_siblings")
+    __slots__ = ("_each", "_most", "_siblings", "near", "refused")
 
-    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, most: int) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        most: int,
+        each: int,
+        idle: float,
+        refused: list[int],
+    ) -> None:
+        """`most` connections in all, `each` from one place, silent for `idle` s; `refused`: a count."""
         super().__init__(
             manager,
             loop=loop,
-            keepalive_timeout=IDLE_SECONDS,
+            keepalive_timeout=idle,
             lingering_time=STOP_SECONDS,
             access_log=None,  # type: ignore[arg-type]  # the library's own way to say "none"
             auto_decompress=False,
         )
         self._siblings = manager
-        self._most = most
+        self._most, self._each, self.refused = most, each, refused
+        self.near: bytes | None = None
+        """Whence it comes: an IPv4 address, or the first half of an IPv6 one; None: this machine."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._siblings.connections) > self._most:
+        self.near = _near(transport)
+        everybody = self._siblings.connections
+        if len(everybody) > self._most or self._crowd(everybody) > self._each:
+            self.refused[0] += 1
             self.force_close()
+
+    def _crowd(self, everybody: Sequence[object]) -> int:
+        """How many of them come from where this one comes from; those of this machine are not counted."""
+        return 0 if self.near is None else sum(getattr(one, "near", None) == self.near for one in everybody)
 
     def handle_error(
         self,
@@ -222,6 +269,17 @@ class _Connection(RequestHandler):
         response = problem(status)
         response.force_close()
         return response
+
+
+def _near(transport: asyncio.BaseTransport) -> bytes | None:
+    peer = transport.get_extra_info("peername")
+    try:
+        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+    except (TypeError, IndexError, ValueError):
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return None if address.is_loopback else address.packed[:8]
 
 
 def _why(error: OSError) -> str:

@@ -108,6 +108,10 @@ class Push(Source):
         self._gate = Gate(digests)
         self._told = [deque(maxlen=MAX_REMEMBERED) for _ in digests]
 
+    def needs_sender(self, posted: Posted) -> bool:
+        phone = self._gate.which(posted)
+        return phone is not None and self._settings.phone[phone].client is None
+
     def accept(self, posted: Posted, now: int) -> Answer:
         try:
             phone = self._gate.enter(posted, now)

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
+from sensor.base.fields import Listen
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.web import server as module
-from sensor.deliver.web.server import WebServer
+from sensor.deliver.web.server import WebServer, _near
 from sensor.errors import ConfigError
 
 
@@ -205,3 +208,39 @@ def test_nothing_is_imported_or_read_once_it_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "modules: []\nfiles: []\n"
+
+
+async def test_one_neighbour_cannot_shut_out_the_others(world, monkeypatch) -> None:
+    """All of a test come from this machine, which may have all: here it counts as one place."""
+    monkeypatch.setattr("sensor.deliver.web.server._near", lambda transport: b"\xc0\xa8\x01\x09")
+    monkeypatch.setattr("sensor.deliver.web.server.MAX_EACH", 3)
+    server = WebServer(Listen("127.0.0.1:0"), (), world, Metrics(world, [], []))
+    await server.start()
+    try:
+        opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(6)]
+        ended = 0
+        for reader, _ in opened:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    ended += await reader.read(1) == b""
+        assert (ended, server.refused) == (3, 3)
+        for _, writer in opened:
+            writer.close()
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("peer", "near"),
+    [
+        (("127.0.0.1", 5), None),
+        (("::1", 5, 0, 0), None),
+        (("192.168.1.9", 5), bytes([192, 168, 1, 9])),
+        (("::ffff:192.168.1.9", 5, 0, 0), bytes([192, 168, 1, 9])),
+        (("fd00::9%eth0", 5, 0, 2), bytes.fromhex("fd00000000000000")),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_whence_a_connection_comes(peer, near) -> None:
+    assert _near(SimpleNamespace(get_extra_info=lambda _: peer)) == near
