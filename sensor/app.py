@@ -106,7 +106,9 @@ class App:
         ]
         self.delivery = Delivery(self.house.sensor, outboxes, journal, router=Router(config.notify))
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
-        metrics = Metrics(self.house, outboxes, [each.name for each in config.detect.detectors], journal)
+        metrics = Metrics(
+            self.house, outboxes, [each.name for each in config.detect.detectors], journal, self.delivery.router
+        )
         intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
         waiting = Waiting(self.delivery, self.admin)
         self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics, intakes, waiting)

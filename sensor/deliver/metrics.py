@@ -15,6 +15,7 @@ from sensor.base.times import SECOND
 from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.routing import Router
 from sensor.deliver.sink_metrics import about_sinks
 from sensor.deliver.snapshots import Counters, Snapshots
 from sensor.deliver.state_metrics import about_states
@@ -69,11 +70,13 @@ class Metrics(Collector):
         outboxes: Sequence[Outbox],
         detectors: Iterable[str],
         journal: Journal | None = None,
+        router: Router | None = None,
     ) -> None:
         """`detectors`: the known names; their alert counters exist from the start, at 0."""
         self._snapshots = snapshots
         self._outboxes = tuple(outboxes)
         self._journal = journal
+        self._router = router
         self._detectors = tuple(detectors)
         self._clients: SeriesCap[str] = SeriesCap(MAX_CLIENT_SERIES)
         self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
@@ -100,6 +103,13 @@ class Metrics(Collector):
         yield from self._about_alerts(counters)
         yield from about_states(counters, own)
         yield from about_sinks(self._outboxes, self._journal)
+        if self._router is not None:
+            yield counter(
+                "notifications_suppressed",
+                "States of alerts that people were not told at their time.",
+                ("reason",),
+                {(reason,): times for reason, times in self._router.suppressed.items()},
+            )
         yield counter(
             "label_overflow",
             "Label sets that had no room for a series of their own and are summed as other.",

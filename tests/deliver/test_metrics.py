@@ -157,3 +157,11 @@ def test_detectors_are_known_from_the_start(world, detectors):
     samples = scrape(Metrics(world, [], detectors))
     known = {dict(labels)["detector"] for name, labels in samples if name == "idlewire_alerts_total"}
     assert known == set(detectors)
+
+
+def test_what_people_were_not_told_is_counted(world):
+    router = Router(NotifySettings())
+    router.suppressed["quiet"] += 2
+    samples = scrape(Metrics(world, [], ["watchlist"], router=router))
+    assert value(samples, "notifications_suppressed_total", reason="quiet") == 2
+    assert value(samples, "notifications_suppressed_total", reason="cap") == 0
