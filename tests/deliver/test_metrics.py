@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sensor.deliver import metrics as module
 from sensor.deliver.metrics import Metrics, SeriesCap
+from sensor.deliver.routing import NotifySettings, Router
 from sensor.deliver.snapshots import Counters
 from tests.deliver.letters import Scripted, built, notice
 
