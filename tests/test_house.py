@@ -88,7 +88,10 @@ def test_counters() -> None:
     assert (counters.frames, counters.packets, counters.undecodable_frames) == (4, 2, 1)
     assert counters.messages == {"dns": 1, "tls": 1}
     assert (counters.clients, counters.destinations, counters.flows) == (2, 1, 2)
-    assert counters.evicted == {"clients": 0, "destinations": 0, "names": 0, "flows": 0, "streams": 0}
+    assert set(counters.evicted.values()) == {0}
+    assert {"clients", "destinations", "names", "flows", "streams", "owners", "habits", "states"} == set(
+        counters.evicted
+    )
     assert list(counters.country_sent) == [(PHONE_ID, None)]
     assert counters.interface is None
 

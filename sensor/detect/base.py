@@ -80,6 +80,11 @@ class Detector:
         self.allowed = 0
         """Times that an alert was not made because someone said that it is fine."""
 
+    @property
+    def evicted(self) -> int:
+        """Entries of its own tables that had to go for others."""
+        return 0
+
     def learned(self, contact: Contact, now: int) -> None:
         """There is a new contact, or a new name or place for one."""
 

@@ -88,6 +88,11 @@ class Engine:
         """The alerts that resolve or fire because time has passed."""
         return self._asked(self._tick, lambda one: one.tick(now))
 
+    @property
+    def evicted_owners(self) -> int:
+        """Owners that rules about idle clients had no more room to follow."""
+        return sum(detector.evicted for detector in self._detectors)
+
     def take_suspects(self) -> set[str]:
         """Clients about which a detector may soon alert; each is told once."""
         found: set[str] = set()

@@ -53,6 +53,10 @@ class IdleDetector(Detector):
         self._tidied_at = 0
 
     @property
+    def evicted(self) -> int:
+        return self.followed.evicted
+
+    @property
     def lifetime(self) -> int:
         """ns for which a share is kept after its last movement."""
         return int(self.settings.window)

@@ -32,8 +32,8 @@ MAX_OWNERS = 1_024
 
 MAX_CLIENTS = 1_000
 
-MAX_KNOWN = 2_000
-"""Owners and countries that are remembered per client."""
+MAX_ACQUAINTED, MAX_KNOWN = 256, 256
+"""Clients whose acquaintances are remembered, and owners and countries per client: 3 MB of JSON at most."""
 
 CONFIRMING = 20_000
 """Bytes that a person's use must have moved with an owner at least."""
@@ -94,7 +94,7 @@ class Learned:
         """Pairs that had to go."""
         self._clients: BoundedDict[str, _Habits] = BoundedDict(MAX_CLIENTS)
         self._pairs = 0
-        self.acquaintances: BoundedDict[str, Acquaintances] = BoundedDict(MAX_CLIENTS)
+        self.acquaintances: BoundedDict[str, Acquaintances] = BoundedDict(MAX_ACQUAINTED)
 
     def note(self, client: str, owner: str, now: int, *, used: int = 0, idle: int = 0, sent: int = 0) -> Habit:
         """Adds bytes moved while used, moved while idle, and sent while idle; returns the habit as it stands."""

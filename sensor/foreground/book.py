@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from sensor.base.bounded import BoundedDict
-from sensor.foreground.fusion import Rules, Verdict, fuse
+from sensor.foreground.fusion import INFERRED, REPORTED, Rules, Verdict, fuse, rank
 from sensor.foreground.standing import Standing, fold
 from sensor.model.foreground import (
     BACKGROUND,
@@ -49,6 +49,8 @@ class ForegroundBook(ForegroundStates):
         """(source, taken | repeated | refused) -> reports."""
         self.lost: Counter[str] = Counter()
         """Source -> reports that its sequence numbers say are missing."""
+        self.evicted = 0
+        """Clients that had to go because MAX_CLIENTS are kept."""
         self.returned = 0
         """Times that a client came back after an absence, and what was known of it before did not hold any more."""
         self._rules = rules
@@ -169,8 +171,19 @@ class ForegroundBook(ForegroundStates):
         known = self._clients.get(client)
         if known is None:
             known = _Client()
+            if len(self._clients) >= MAX_CLIENTS:
+                self._make_room()
             self._clients.put(client, known)
         return known
+
+    def _make_room(self) -> None:
+        """Clients of which only traffic tells go first, and then others; never one of which a person spoke."""
+        self.evicted += 1
+        for least in (INFERRED, REPORTED):
+            for client, known in self._clients.items():
+                if all(rank(source) <= least for source in known.standings):
+                    self._clients.pop(client)
+                    return
 
     def _forget_reports(self, client: str, known: "_Client", now: int, before: int | None = None) -> None:
         """Those before a time, or all; what a person said holds until its end."""

@@ -110,6 +110,7 @@ def test_a_client_with_thousands_of_owners_pushes_out_none_of_another() -> None:
 
 def test_clients_have_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learned, "MAX_CLIENTS", 3)
+    monkeypatch.setattr(learned, "MAX_ACQUAINTED", 3)
     book = Learned()
     for number in range(10):
         book.note(f"client {number}", "Xiaomi", NOW)

@@ -298,3 +298,11 @@ def test_a_charger_that_is_connected_at_the_moment_of_another_report_is_noted() 
     assert known.report(report("charging", 5, source="adb"))
     assert not known.report(report("charging", 5, source="adb"))
     assert known.moments(PHONE) == {"charging": 5 * SECOND}
+
+
+def test_invented_clients_push_out_neither_reports_nor_a_persons_word() -> None:
+    known = book(report("screen_off", 0), report("screen_off", 0, client=TABLET, source="manual", until=9_000))
+    for number in range(2 * MAX_CLIENTS):
+        known.report(report("screen_on", 10, client=f"invented {number}", source="inferred"))
+    assert known.codes([PHONE, TABLET], HOUR) == [BACKGROUND, BACKGROUND]
+    assert (len(known.clients()), known.evicted) == (MAX_CLIENTS, MAX_CLIENTS + 2)

@@ -66,7 +66,8 @@ class Inferred(Source):
     def second(self, activity: Activity, called: Mapping[int, str]) -> None:
         for number, identity in called.items():
             mine = activity.clients == number
-            rows = frozenset(activity.rows[mine].tolist())
+            # More in one second than make a minute "in use" tell nothing more.
+            rows = frozenset(activity.rows[mine][: self._settings.used_destinations].tolist())
             received = int(np.sum(activity.received_bytes[mine]))
             client = self._clients.get(identity)
             if client is None:
