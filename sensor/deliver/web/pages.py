@@ -170,9 +170,11 @@ def _use(known: ClientForeground) -> str:
     """`in background: its screen was off (push, 12 min ago)`."""
     state = known.foreground
     if state.source is None:
-        heard = "what was reported is too old" if known.sources else "nobody reports it"
+        heard = "what was reported is too old, or some of it is missing" if known.sources else "nobody reports it"
         return f"use unknown: {heard}, so the rules about idle clients are blind"
     age = state.age(known.at) or 0
+    if state.state == "unknown":
+        return f"use unknown yet: {state.source} told {span(age)} ago that it was put away, and the grace time runs"
     why = f" ({state.app})" if state.app else f": {state.because}" if state.because else ""
     against = f", contradicted by {', '.join(state.contradicted_by)}" if state.contradicted_by else ""
     return f"in {state.state}{why}, says {state.source} {span(age)} ago{against}"

@@ -155,3 +155,22 @@ def test_it_never_grows_without_end(world, examples, clients, rows_each, shown):
 def test_many_alerts(world, examples):
     world.all_alerts = [examples.alert(f"a{number}") for number in range(module.MAX_ALERTS + 3)]
     assert "and 3 more" in Pages(world).render()
+
+
+@pytest.mark.parametrize(
+    ("known", "sources", "said"),
+    [
+        (Foreground(), (), "use unknown: nobody reports it, so the rules about idle clients are blind"),
+        (Foreground(), (OLD,), "use unknown: what was reported is too old, or some of it is missing, so the rules"),
+        (Foreground("unknown", "push", NOW - 11 * SECOND), (OLD,), "use unknown yet: push told 11 s ago that it was put"),
+        (
+            Foreground("background", "push", NOW - 720 * SECOND, because="its screen was off", contradicted_by=("adb",)),
+            (OLD,),
+            "in background: its screen was off, says push 12 min ago, contradicted by adb",
+        ),
+        (Foreground("foreground", "adb", NOW, app="<b>app"), (OLD,), "in foreground (&lt;b&gt;app), says adb 0 s ago"),
+    ],
+)
+def test_whether_a_person_uses_a_client(world, examples, known, sources, said) -> None:
+    world.phone_states = lambda _: [ClientForeground(examples.mac, "phone", NOW, known, sources)]
+    assert said in Pages(world).render()
