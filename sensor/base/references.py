@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from sensor.base.fields import ClientRef, Mac, is_mac
+from sensor.base.settings import may_be_secret
 
 T = TypeVar("T")
 
@@ -49,5 +50,6 @@ def _id_of(client: ClientRef, macs: Mapping[str, str], problems: list[str], path
             problems.append(f"{path}: {error}")
             return client
     known = f"; known: {', '.join(sorted(macs))}" if macs else ""
-    problems.append(f'{path}: "{client}" is no MAC and no name under [[client]]{known}')
+    shown = "..." if may_be_secret(path, client) else client
+    problems.append(f'{path}: "{shown}" is no MAC and no name under [[client]]{known}')
     return client

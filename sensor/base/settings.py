@@ -6,7 +6,7 @@ and whose constructor raises ValueError. It is called with text, or with what it
 A field's key is its name without a trailing underscore (`for_` is "for"). A dataclass checks itself in
 `__post_init__` by ValueError ("key: what is wrong", or about the whole table), or reads its own table in a class
 method `from_settings(values, path)`.
-Values of secret keys (`SECRETS`) never get into an error.
+Values of secret keys (`SECRETS`) never get into an error, nor does what looks like a secret in tables with such keys.
 """
 
 import dataclasses
@@ -26,6 +26,12 @@ Table = Mapping[str, object]
 
 SECRETS = frozenset({"url", "token", "secret", "password"})
 """Last words of keys whose values must not be shown: `url`, `api_token`; but `url_file` may."""
+
+GUARDED = frozenset({"foreground", "sink"})
+"""Tables in which secrets are set: one that was put under a wrong key must not be shown either."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}", re.ASCII)
+"""What looks like one: RFC 6750 section 2.1, of the length that tokens must have here."""
 
 MAX_SHOWN = 60
 """Characters of a wrong value that an error repeats."""
@@ -78,7 +84,8 @@ def build(kind: type[T], values: Table, path: str = "") -> T:
         except ValueError as error:
             key, _, rest = str(error).partition(": ")
             problems.append(f"{_join(path, key)}: {rest}" if key in fields else f"{path}: {error}".removeprefix(": "))
-    raise ConfigError(*(_without_secrets(problem, values) for problem in problems))
+    secrets = sorted(_secrets(values, path), key=len, reverse=True)
+    raise ConfigError(*(_without(secrets, problem) for problem in problems))
 
 
 def collect(problems: list[str], make: Callable[[], T]) -> T | None:
@@ -93,6 +100,11 @@ def collect(problems: list[str], make: Callable[[], T]) -> T | None:
 def nearest(word: str, known: Iterator[str] | list[str]) -> str | None:
     """The known word that was probably meant."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
+def may_be_secret(path: str, text: str) -> bool:
+    """Whether a value found at `path` is better not shown."""
+    return _is_secret(path) or (_is_guarded(path) and _TOKEN.search(text) is not None)
 
 
 def _value(kind: Any, value: object, path: str, default: object = None) -> Any:
@@ -259,13 +271,32 @@ def _is_secret(path: str) -> bool:
     return key.rpartition("_")[2].lower() in SECRETS
 
 
-def _without_secrets(problem: str, values: Table) -> str:
+def _is_guarded(path: str) -> bool:
+    return path.partition(".")[0].partition("[")[0] in GUARDED
+
+
+def _secrets(value: object, path: str) -> Iterator[str]:
+    """The forms of all secrets in a value, and of what may be one."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _secrets(each, _join(path, str(key)))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _secrets(each, path)
+    elif isinstance(value, str | int | float) and len(text := str(value)) > 2 and may_be_secret(path, text):
+        yield from {text, repr(text)[1:-1], printable(text), printable(text, MAX_SHOWN), *_TOKEN.findall(text)}
+
+
+def _without(secrets: list[str], problem: str) -> str:
     """A check of its own may have put a secret into its text."""
-    for key, value in values.items():
-        if _is_secret(key) and isinstance(value, str) and len(value) > 2:
-            for form in {value, repr(value)[1:-1], printable(value), printable(value, MAX_SHOWN)}:
-                problem = problem.replace(form, "...")
-    return problem
+    where, colon, rest = problem.partition(": ")
+    # First those that it cut short.
+    rest = _TOKEN.sub(lambda found: "..." if any(found[0] in secret for secret in secrets) else found[0], rest)
+    for secret in secrets:
+        rest = rest.replace(secret, "...")
+        # Where it stands is only told by a secret where a table's name is one.
+        where = where.replace(f'("{secret}")', '("...")')
+    return f"{where}{colon}{rest}"
 
 
 def _place(message: str, text: str) -> str:

@@ -95,6 +95,14 @@ def test_who_is_not_known_is_a_problem_that_names_the_key(tree: Tree, problem: s
     assert wrong(tree) == [problem]
 
 
+def test_what_may_be_a_token_is_not_repeated() -> None:
+    token = ClientRef("s3cret-TOKEN_0123456789")
+    assert wrong(Tree(chosen=(Chosen("foreground.push", Rule("m", (token,))),)), {}) == [
+        'foreground.push.clients: "..." is no MAC and no name under [[client]]'
+    ]
+    assert wrong(Tree(token), {}) == [f'client: "{token}" is no MAC and no name under [[client]]']
+
+
 def test_all_problems_come_at_once() -> None:
     tree = Tree(ClientRef("a"), (Rule("r", (ClientRef("b"), ClientRef("c"))),))
     assert len(wrong(tree, {})) == 3

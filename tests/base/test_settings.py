@@ -187,6 +187,62 @@ def test_a_check_of_its_own_names_its_key() -> None:
     assert problems({"sink": {"url": "gopher"}}) == ["sink.url: '...' is no URL"]
 
 
+SECRET = "s3cret-TOKEN_0123456789"
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str = ""
+    size: Size = Size("1KB")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """As a table of a source, or of all."""
+
+    switch: bool = True
+    size: Size = Size("1KB")
+    count: int = 0
+    many: tuple[Part, ...] = ()
+    foreground: Sink = Sink()
+    sink: tuple[Part, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("foreground.push", {"many": SECRET}),
+        ("foreground.push", {"switch": [SECRET]}),
+        ("foreground.push", {"switch": f"Bearer {SECRET}"}),
+        ("foreground.push", {"size": SECRET * 5}),
+        ("foreground.push", {"many": [SECRET]}),
+        ("foreground.push", {"many": [{"name": SECRET, "size": SECRET}]}),
+        ("foreground.push", {"switch": 1234567890123456789}),
+        ("sink[0]", {"switch": SECRET}),
+        ("", {"sink": SECRET}),
+        ("", {"foreground": {"level": SECRET}, "sink": [SECRET]}),
+    ],
+)
+def test_what_looks_like_a_secret_is_not_shown_in_tables_that_hold_some(path: str, table: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(Guarded, table, path)
+    for problem in caught.value.problems:
+        assert "..." in problem or problem.endswith("got a list")
+        assert not {SECRET[at : at + 12] for at in range(len(SECRET) - 12)} & {
+            problem[at : at + 12] for at in range(len(problem))
+        }
+        assert "12345678" not in problem
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("foreground.push", "on"), ("foreground.push", "on for the whole family"), ("watch", SECRET), ("", SECRET)],
+)
+def test_other_values_are(path: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f'switch: expected true or false, got "{value}"$'):
+        build(Guarded, {"switch": value}, path)
+
+
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
