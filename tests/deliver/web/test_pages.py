@@ -5,10 +5,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sensor.deliver.snapshots import Counters
+from sensor.deliver.snapshots import ClientForeground, Counters, SourceState
 from sensor.deliver.web import pages as module
 from sensor.deliver.web.pages import Pages
 from sensor.deliver.web.server import STATIC
+from sensor.model.foreground import Foreground
+
+SECOND = 1_000_000_000
+NOW = 1_790_000_000 * SECOND
+OLD = SourceState("push", "unknown", 5)
 
 ELEMENTS = {"html", "head", "meta", "title", "link", "body", "header", "h1", "h2", "a", "p", "div", "footer"}
 ELEMENTS |= {"table", "thead", "tbody", "tr", "th", "td"}
@@ -162,9 +167,15 @@ def test_many_alerts(world, examples):
     [
         (Foreground(), (), "use unknown: nobody reports it, so the rules about idle clients are blind"),
         (Foreground(), (OLD,), "use unknown: what was reported is too old, or some of it is missing, so the rules"),
-        (Foreground("unknown", "push", NOW - 11 * SECOND), (OLD,), "use unknown yet: push told 11 s ago that it was put"),
         (
-            Foreground("background", "push", NOW - 720 * SECOND, because="its screen was off", contradicted_by=("adb",)),
+            Foreground("unknown", "push", NOW - 11 * SECOND),
+            (OLD,),
+            "use unknown yet: push told 11 s ago",
+        ),
+        (
+            Foreground(
+                "background", "push", NOW - 720 * SECOND, because="its screen was off", contradicted_by=("adb",)
+            ),
             (OLD,),
             "in background: its screen was off, says push 12 min ago, contradicted by adb",
         ),
