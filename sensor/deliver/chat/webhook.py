@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 
 from sensor.base.times import SECOND
+from sensor.deliver.http import shown_place
 from sensor.deliver.notice import Notice
 from sensor.deliver.shapes import json_bytes
 from sensor.deliver.signing import Secrets, read_secrets, signed
@@ -35,10 +36,6 @@ MAX_URL_FILE = 8_192
 
 RETRY = frozenset({408, 425, 429})
 """Client errors that pass: request timeout, too early, too many requests."""
-
-_NO_URL = "the URL must begin with http:// or https:// and a host"
-_NO_PORT = "the port of the URL must be a number from 1 to 65535"
-_BLANKS = "the URL has a blank or an unprintable character in it"
 
 
 @dataclass(frozen=True)
@@ -136,10 +133,12 @@ class Webhook(Sink):
             response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
         except TimeoutError:
             raise DeliveryError(f"{self.place}: no answer within {TOTAL_SECONDS:g} s", retry=True) from None
+        except aiohttp.InvalidURL as error:
+            raise DeliveryError(f"{self.place}: {type(error).__name__}", retry=False) from None
+        except (aiohttp.ClientError, OSError) as error:  # a bad certificate among them, which is a ValueError, too
+            raise DeliveryError(f"{self.place}: {_reason(error)}", retry=True) from None
         except ValueError as error:  # the URL or its host name cannot be written as HTTP or DNS want it
             raise DeliveryError(f"{self.place}: {type(error).__name__}", retry=False) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise DeliveryError(f"{self.place}: {_reason(error)}", retry=True) from None
         await _discard(response)
         self._judge(response.status, response.headers.get("Retry-After"))
 
@@ -173,31 +172,6 @@ class Webhook(Sink):
 
 
 PLUGIN = Webhook
-
-
-def shown_place(url: str) -> str:
-    """Scheme and host of a URL, which is what may be shown of it. ValueError, without the URL: it is none."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        raise ValueError(_NO_URL) from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError(_NO_URL)
-    if not url.isprintable() or " " in url:
-        raise ValueError(_BLANKS)
-    port = _port(parts)
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}/…"
-
-
-def _port(parts: SplitResult) -> int | None:
-    try:
-        port = parts.port
-    except ValueError:
-        raise ValueError(_NO_PORT) from None
-    if port == 0:
-        raise ValueError(_NO_PORT)
-    return port
 
 
 async def _discard(response: aiohttp.ClientResponse) -> None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -283,3 +284,19 @@ async def test_what_tells_of_no_alert_is_refused(receiver, told):
             await sink.send(replace(told, alerts=()), None)
     assert not caught.value.retry
     assert not receiver.requests
+
+
+async def test_a_bad_certificate_is_tried_again(told, certificate) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    sink = Webhook("lab", Settings(url=url), "0")
+    await sink.open()
+    try:
+        with pytest.raises(DeliveryError, match="Certificate") as caught:
+            await sink.send(told, None)
+        assert caught.value.retry
+    finally:
+        await sink.close()
+        server.close()
