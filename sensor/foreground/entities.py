@@ -50,7 +50,8 @@ def states(event: object, wanted: Collection[str]) -> list[EntityState]:
             found.append(_state(entity, news))
     removed = event.get("r")
     if isinstance(removed, list):
-        found += [EntityState(entity, None) for entity in removed if isinstance(entity, str) and entity in wanted]
+        names = dict.fromkeys(entity for entity in removed if isinstance(entity, str))
+        found += [EntityState(entity, None) for entity in names if entity in wanted]
     return found
 
 

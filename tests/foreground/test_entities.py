@@ -35,6 +35,7 @@ def test_changes() -> None:
 
 def test_removed_and_unavailable_entities_have_no_state() -> None:
     assert states({"r": [SCREEN, "light.other"]}, WANTED) == [EntityState(SCREEN, None)]
+    assert states({"r": [SCREEN, {}, [], SCREEN] * 1000}, WANTED) == [EntityState(SCREEN, None)]
     for word in ("unavailable", "unknown", "", "x" * (MAX_STATE + 1), 7, None):
         assert states({"a": {APP: {"s": word, "lc": 1790000000.0}}}, WANTED) == [EntityState(APP, None)]
 

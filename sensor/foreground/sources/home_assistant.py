@@ -29,7 +29,7 @@ from sensor.foreground.entities import EntityState, messages, states
 from sensor.foreground.reconnect import Connection, ConnectionBroken
 
 CONNECT_SECONDS = 15.0
-"""From looking up the name to the answer to our token, and to our subscription."""
+"""From looking up the name to the answer to our token, and from there to the answer to our subscription."""
 PING_SECONDS, PONG_SECONDS = 30.0, 10.0
 """A ping after so long without one, and how long its answer may take."""
 TOKEN_PAUSE = 600.0
@@ -41,7 +41,9 @@ SETTLE_SECONDS = 0.3
 REFRESH_PAUSE = 60 * SECOND
 """ns between two requests to one phone: each wakes it."""
 MAX_MESSAGE = 1 << 20
-"""Bytes of one message from Home Assistant."""
+"""Bytes of one frame from Home Assistant."""
+MAX_MESSAGES, CHUNK = 1_000, 50
+"""Messages of one frame that are looked at, and how many of them before others get their turn."""
 MAX_TOKEN = 8_192
 """Bytes of `token_file` that are read."""
 
@@ -129,7 +131,7 @@ class HomeAssistant(Source):
 
     def __init__(self, settings: Settings, facts: SourceFacts) -> None:
         super().__init__(settings, facts)
-        self.counts = dict.fromkeys(("messages", "garbage", "token_refused", "refreshes", "refreshes_refused"), 0)
+        self.counts = dict.fromkeys(("messages", "skipped", "garbage", "token_refused", "refreshes", "refreshes_refused"), 0)
         self._settings = settings
         self._url = websocket_url(settings.url)
         self._token = settings.token
@@ -236,23 +238,32 @@ class HomeAssistant(Source):
         """Until it breaks."""
         loop = asyncio.get_running_loop()
         ping, due = 0, loop.time() + PING_SECONDS
+        subscribed_by = loop.time() + CONNECT_SECONDS
         while True:
+            if not self._connection.is_up and loop.time() >= subscribed_by:
+                raise ConnectionBroken("no answer to the subscription")
             try:
-                async with asyncio.timeout_at(due):
+                async with asyncio.timeout_at(due if self._connection.is_up else min(due, subscribed_by)):
                     received = await self._receive(socket)
             except TimeoutError:
+                if loop.time() < due:
+                    continue
                 if ping:
                     raise ConnectionBroken("no answer to a ping") from None
                 self._id += 1
                 ping, due = self._id, loop.time() + PONG_SECONDS
                 await socket.send_json({"id": ping, "type": "ping"})
                 continue
-            for message in received:
+            for at, message in enumerate(received):
                 if ping and message.get("type") == "pong" and message.get("id") == ping:
                     ping, due = 0, loop.time() + PING_SECONDS
                     self._beat()
                 else:
                     self._take(message)
+                if at % CHUNK == CHUNK - 1:
+                    await asyncio.sleep(0)
+            # A frame that is there already is received without waiting.
+            await asyncio.sleep(0)
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
         """The messages of the next frame. ConnectionBroken."""
@@ -261,7 +272,8 @@ class HomeAssistant(Source):
             found = messages(frame.data)
             self.counts["messages"] += len(found)
             self.counts["garbage"] += not found
-            return found
+            self.counts["skipped"] += max(len(found) - MAX_MESSAGES, 0)
+            return found[:MAX_MESSAGES]
         if frame.type is aiohttp.WSMsgType.BINARY:
             self.counts["garbage"] += 1
             return []

@@ -19,6 +19,7 @@ class FakeHomeAssistant:
         self.answers_pings = True
         self.accepts_token = True
         self.accepts_subscription = True
+        self.answers_subscriptions = True
         self.services = {"mobile_app_pixel"}
         self.on_update = lambda: None
         """What the phone does when it is asked for a fresh reading."""
@@ -102,6 +103,8 @@ class FakeHomeAssistant:
         match message["type"]:
             case "ping" if self.answers_pings:
                 await socket.send_json({"id": number, "type": "pong"})
+            case "subscribe_entities" if not self.answers_subscriptions:
+                pass
             case "subscribe_entities" if not self.accepts_subscription:
                 await socket.send_json(failed)
             case "subscribe_entities":

@@ -254,6 +254,39 @@ async def test_a_message_that_is_too_long_costs_the_connection(fake: FakeHomeAss
         assert lab.state == "background"
 
 
+async def test_a_frame_of_very_many_messages_is_cut_short_and_stops_nobody(fake: FakeHomeAssistant) -> None:
+    fake.set(SCREEN, "off", ago(600))
+    async with running(fake.url) as lab:
+        await until(lambda: lab.state == "background")
+        events = [{"c": {SCREEN: {"+": {"s": state, "lc": ago(0)}}}} for state in ("on", "off")]
+        both = [{"id": 1, "type": "event", "event": event} for event in events]
+        before, turns, told = lab.counts["messages"], 0, len(lab.told)
+        await fake.say(both * 4_000)
+        while lab.counts["messages"] == before:
+            await asyncio.sleep(0)
+        while len(lab.told) < told + home_assistant.MAX_MESSAGES:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= home_assistant.MAX_MESSAGES // home_assistant.CHUNK - 1
+        assert lab.counts["skipped"] == 7_000
+        await fake.change(SCREEN, "on", ago(-1))
+        await until(lambda: len(lab.told) == told + home_assistant.MAX_MESSAGES + 1)
+        assert lab.counts["broken"] == 0
+
+
+async def test_a_subscription_that_nobody_answers(
+    fake: FakeHomeAssistant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(home_assistant, "CONNECT_SECONDS", 0.2)
+    fake.answers_subscriptions = False
+    async with running(fake.url) as lab:
+        await until(lambda: lab.counts["broken"] >= 2)
+        assert lab.counts["connected"] == 0
+        fake.answers_subscriptions = True
+        await until(lambda: lab.counts["connected"] == 1)
+    assert "home_assistant: not connected: no answer to the subscription" in caplog.messages
+
+
 async def test_redirects_are_not_followed(fake: FakeHomeAssistant, caplog: pytest.LogCaptureFixture) -> None:
     async with running(f"{fake.url}/moved") as lab:
         await until(lambda: lab.counts["broken"] >= 1)
