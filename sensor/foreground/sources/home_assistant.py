@@ -131,7 +131,8 @@ class HomeAssistant(Source):
 
     def __init__(self, settings: Settings, facts: SourceFacts) -> None:
         super().__init__(settings, facts)
-        self.counts = dict.fromkeys(("messages", "skipped", "garbage", "token_refused", "refreshes", "refreshes_refused"), 0)
+        kinds = ("messages", "skipped", "garbage", "token_refused", "refreshes", "refreshes_refused")
+        self.counts = dict.fromkeys(kinds, 0)
         self._settings = settings
         self._url = websocket_url(settings.url)
         self._token = settings.token
