@@ -80,8 +80,11 @@ class PhoneStates(Protocol):
     def codes(self, clients: Sequence[str], time: int) -> list[int]:
         """The state numbers of clients at `time`."""
 
-    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
-        """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence."""
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> bool:
+        """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence.
+
+        True where what was known of it does not hold any more.
+        """
 
     def interrupted(self, now: int) -> None:
         """Packet time stepped: what was reported before cannot be set against it."""
@@ -94,8 +97,9 @@ class NobodyReports:
         """All unknown."""
         return [UNKNOWN_STATE] * len(clients)
 
-    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> bool:
         """Nobody asks."""
+        return False
 
     def interrupted(self, now: int) -> None:
         """Nobody asks."""
@@ -272,8 +276,10 @@ class Pipeline:
         client = self.ledger.clients.get(heard.source_mac or heard.source)
         if client is not None:
             back_at, absence = self.ledger.came_back(client, heard.time)
-            if absence:
-                self._states.joined(client.id, heard.time, back_at=back_at, was_away=absence >= AWAY)
+            if absence and self._states.joined(
+                client.id, heard.time, back_at=back_at, was_away=absence >= AWAY
+            ):  # fmt: skip
+                self.engine.suspect(client.id)
 
     def _call(
         self, client: bytes, own: bytes, address: bytes, names: Sequence[Name], now: int, ttl: int | None

@@ -392,6 +392,7 @@ class Seconds(Detector):
     """Writes down what detectors see."""
 
     def __init__(self) -> None:
+        super().__init__(None, None)  # type: ignore[arg-type]
         self.seen: list[tuple[Any, ...]] = []
 
     def learned(self, contact: Contact, now: int) -> None:
@@ -492,6 +493,7 @@ class Activities(Detector):
     """Keeps what detectors see of each second."""
 
     def __init__(self) -> None:
+        super().__init__(None, None)  # type: ignore[arg-type]
         self.seen: list[dict[str, tuple[int, int, str]]] = []
         self.contacts: dict[int, Contact] = {}
 
@@ -585,6 +587,21 @@ def test_who_asks_without_having_left_does_not_join(join: bytes) -> None:
     live, _ = watched(book)
     run([(at * SECOND, udp(HOME, FAR)) for at in range(0, 500, 100)] + [(500 * SECOND, join)], 4096, live)
     assert (book.moments(PHONE_ID), book.returned) == ({}, 0)
+
+
+def test_who_came_back_is_asked_and_believed_from_then_on() -> None:
+    """Routers are solicited several times; what the phone said in between holds."""
+    book = ForegroundBook(Rules(grace=0))
+    book.report(said("screen_off", -100))
+    live, seen = watched(book)
+    back = 3600
+    live.before_second = Reporter([said("screen_off", back + 5)], book.report).advance
+    frames = [(0, udp(HOME, FAR)), (back * SECOND, SOLICIT), ((back + 1) * SECOND, udp(HOME, FAR))]
+    frames += [((back + 28) * SECOND, SOLICIT), ((back + 29) * SECOND, udp(HOME, FAR))]
+    run(frames, into=live)
+    assert [each[FAR][2] for each in seen.seen if FAR in each] == ["background", "unknown", "background"]
+    assert live.engine.take_suspects() == {PHONE_ID}
+    assert book.returned == 1
 
 
 def test_who_is_long_silent_without_joining_was_not_away() -> None:

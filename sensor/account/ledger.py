@@ -218,7 +218,8 @@ class Ledger:
         """(when the client was heard of again, how long it was silent before), ns; 0 of silence: it was not gone."""
         silence = now - int(self.client_totals.last_seen[client.row])
         if silence >= GONE:
-            return now, silence
+            # What it sent before in the running second is not posted yet.
+            return now - now % SECOND, silence
         returned = int(self._returned[client.row])
         return returned, int(self._silence[client.row]) if 0 <= now - returned <= RETURNING else 0
 

@@ -13,6 +13,9 @@ from sensor.model.alert import SEVERITIES, Alert, Severity
 MAX_HISTORY = 1_000
 """Resolved alerts kept; the oldest go."""
 
+MAX_SUSPECTS = 1_000
+"""Clients that wait for a fresh look, where nobody takes them; what would be one more gets none."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +44,7 @@ class Engine:
         """Frames and dropped ones up to the second before."""
         self._owners = owners if self._moved else None
         self._resolved: deque[Alert] = deque(maxlen=MAX_HISTORY)
+        self._suspects: set[str] = set()
 
     @property
     def suppressed(self) -> dict[str, int]:
@@ -78,6 +82,7 @@ class Engine:
             coverage = Coverage(frames, dropped, *self._before)
             alerts += self._asked(self._moved, lambda one: one.moved(moved, activity.until, coverage))
         self._before = frames, dropped
+        self._gather_suspects()
         return alerts
 
     def crowded(self, now: int, clients: int) -> list[Alert]:
@@ -94,12 +99,16 @@ class Engine:
         return sum(detector.evicted for detector in self._detectors)
 
     def take_suspects(self) -> set[str]:
-        """Clients about which a detector may soon alert; each is told once."""
-        found: set[str] = set()
-        for detector in self._detectors:
-            found |= detector.suspects
-            detector.suspects.clear()
+        """Clients of which a fresh state would help now; each is told once."""
+        self._gather_suspects()
+        found = set(self._suspects)
+        self._suspects.clear()
         return found
+
+    def suspect(self, client: str) -> None:
+        """A fresh look at whether a person uses the client would help now."""
+        if len(self._suspects) < MAX_SUSPECTS:
+            self._suspects.add(client)
 
     def stepped(self, now: int) -> list[Alert]:
         """The alerts that end because packet time stepped."""
@@ -111,6 +120,12 @@ class Engine:
         for detector in self._detectors:
             alerts += self._guarded(detector, lambda one: one.active())
         return sorted(alerts, key=lambda alert: (alert.started_at, alert.id))
+
+    def _gather_suspects(self) -> None:
+        for detector in self._detectors:
+            for client in detector.suspects:
+                self.suspect(client)
+            detector.suspects.clear()
 
     def _by_owner(self, activity: Activity) -> list[OwnerSecond]:
         if self._owners is None:

@@ -79,5 +79,5 @@ def _line(change: Change) -> str:
     why = "" if known.because is None else f", {known.because}"
     app = "" if known.app is None else f" ({known.app})"
     against = f", contradicted by {', '.join(known.contradicted_by)}" if known.contradicted_by else ""
-    told = "" if known.source is None else f", told by {known.source}{why}"
+    told = why if known.source is None else f", told by {known.source}{why}"
     return printable(f"{rfc3339(change.time)[:19]}Z {known.state}{app}{told}{against}", limit=300)

@@ -7,6 +7,7 @@ while nothing happens.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from sensor.base.bounded import BoundedDict
 from sensor.foreground.fusion import INFERRED, REPORTED, Rules, Verdict, fuse, rank
@@ -32,6 +33,10 @@ MAX_SOURCES = 8
 
 MAX_CHANGES = 512
 """Entries of one client's timeline; the oldest go."""
+
+RETURNED = "it came back to the network"
+INTERRUPTED = "the sensor was suspended or its clock was set"
+"""Why what was reported before does not hold."""
 
 _CODES = {"unknown": UNKNOWN, "foreground": FOREGROUND, "background": BACKGROUND}
 
@@ -74,6 +79,8 @@ class ForegroundBook(ForegroundStates):
         self.outcomes[report.source, "taken" if taken else "repeated"] += 1
         if taken:
             client.standings[report.source] = told
+            if told.state != "unknown":
+                client.why_unknown = None
             client.note(report)
             client.verdict = None
             self._settle(report.client, client, report.received_at)
@@ -88,20 +95,22 @@ class ForegroundBook(ForegroundStates):
             known.verdict = None
             self._settle(client, known, now)
 
-    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> None:
+    def joined(self, client: str, now: int, *, back_at: int, was_away: bool) -> bool:
         """The client joins the network, where it is again since `back_at` ns; `was_away`: after an absence.
 
-        After an absence nothing holds that its sources said before it.
+        After an absence nothing holds that its sources said before it; True where that was anything.
         """
         known = self._known(client, now)
         if known is None:
-            return
+            return False
         self._settle(client, known, now)
         known.moments["joined"] = back_at
         stale = any(each.last_sign < back_at and each.until is None for each in known.standings.values())
         if was_away and stale:
             self.returned += 1
+            known.why_unknown = RETURNED
             self._forget_reports(client, known, now, before=back_at)
+        return was_away and stale
 
     def interrupted(self, now: int) -> None:
         """The sensor itself was away (suspended, or its clock stepped): reports may have been lost meanwhile."""
@@ -109,6 +118,7 @@ class ForegroundBook(ForegroundStates):
             known.changes.clear()
             known.times.clear()
             known.moments.clear()
+            known.why_unknown = INTERRUPTED if known.standings else None
             self._forget_reports(client, known, now)
 
     def at(self, client: str, time: int) -> Foreground:
@@ -216,6 +226,8 @@ class ForegroundBook(ForegroundStates):
             if edge is not None and edge > now:
                 edges.append(edge)
         verdict = fuse(standings, now, self._rules)
+        if verdict.foreground.source is None and known.why_unknown is not None:
+            verdict = verdict._replace(foreground=replace(verdict.foreground, because=known.why_unknown))
         if edges:
             verdict = Verdict(verdict.foreground, min(edges if verdict.until is None else [*edges, verdict.until]))
         return verdict
@@ -224,7 +236,7 @@ class ForegroundBook(ForegroundStates):
 class _Client:
     """What is kept of one client."""
 
-    __slots__ = ("changes", "moments", "standings", "times", "verdict")
+    __slots__ = ("changes", "moments", "standings", "times", "verdict", "why_unknown")
 
     def __init__(self) -> None:
         self.standings: dict[str, Standing] = {}
@@ -233,6 +245,8 @@ class _Client:
         """Those of `changes`, ascending."""
         self.moments: dict[Moment, int] = {}
         self.verdict: Verdict | None = None
+        self.why_unknown: str | None = None
+        """Why nothing holds that was reported, until something is reported again."""
 
     def enter(self, time: int, foreground: Foreground) -> None:
         """One more entry, where something changed but the age of the report."""

@@ -65,6 +65,13 @@ class Phone:
         """A sign of life, while what it said still holds."""
         return self._report("heartbeat", now, now) if self.speaks else None
 
+    def again(self, now: int) -> list[Report]:
+        """What it still says, for whoever let go of it; nothing while its interactive entity is silent."""
+        if not self.speaks:
+            return []
+        self._locked = None
+        return self._screen(self._readings["interactive"], now, current=True)
+
     def told(self, role: Role, state: str | None, changed: int | None, now: int) -> list[Report]:
         """What comes of one entity's state; `changed` and `now` in ns."""
         value = _value(role, state)

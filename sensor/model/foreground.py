@@ -56,7 +56,8 @@ class Foreground:
     contradicted_by: tuple[str, ...] = ()
     """Sources of the same trust that say the opposite, and are still believed otherwise."""
     because: str | None = None
-    """What was seen, in words that complete "while ...": "its screen was off"."""
+    """What was seen, in words that complete "while ...": "its screen was off". Where nobody says anything that can be
+    believed: what ended that, if something did."""
 
     def age(self, now: int) -> int | None:
         """ns since that report."""

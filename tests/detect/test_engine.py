@@ -202,5 +202,18 @@ def test_those_that_are_suspected_are_told_once() -> None:
     engine = Engine([judge, talker], owners())
     judge.suspects.add("phone")
     talker.suspects |= {"phone", "tablet"}
-    assert engine.take_suspects() == {"phone", "tablet"}
+    engine.suspect("watch")
+    assert engine.take_suspects() == {"phone", "tablet", "watch"}
     assert engine.take_suspects() == set()
+
+
+def test_suspects_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "MAX_SUSPECTS", 3)
+    judge = Judge()
+    engine = Engine([judge], owners())
+    for number in range(10):
+        judge.suspects.add(f"client {number}")
+        engine.second(moved(BACKGROUND), 1, 0)
+    engine.suspect("one more")
+    assert judge.suspects == set()
+    assert engine.take_suspects() == {"client 0", "client 1", "client 2"}

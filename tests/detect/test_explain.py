@@ -71,11 +71,13 @@ def test_a_timeline_says_when_what_and_whose_word() -> None:
             Change(START, Foreground()),
             Change(START + SECOND, Foreground("foreground", "push", app="com.foo", because="somebody used it")),
             Change(START + 60 * SECOND, Foreground("background", "adb", contradicted_by=("mqtt", "push"))),
+            Change(START + 61 * SECOND, Foreground(because="it came back to the network")),
         ]
     ) == [
         "2026-09-21T14:13:20Z unknown",
         "2026-09-21T14:13:21Z foreground (com.foo), told by push, somebody used it",
         "2026-09-21T14:14:20Z background, told by adb, contradicted by mqtt, push",
+        "2026-09-21T14:14:21Z unknown, it came back to the network",
     ]
 
 

@@ -7,10 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensor.base.times import SECOND
-from sensor.foreground.book import MAX_CHANGES, MAX_CLIENTS, MAX_SOURCES, ForegroundBook
+from sensor.foreground.book import (
+    INTERRUPTED,
+    MAX_CHANGES,
+    MAX_CLIENTS,
+    MAX_SOURCES,
+    RETURNED,
+    ForegroundBook,
+)
 from sensor.foreground.fusion import Rules
 from sensor.foreground.standing import Standing, fold
-from sensor.model.foreground import BACKGROUND, FOREGROUND, NOTHING_KNOWN, UNKNOWN, Report
+from sensor.model.foreground import BACKGROUND, FOREGROUND, NOTHING_KNOWN, UNKNOWN, Foreground, Report
 from tests.foreground.reports import HOUR, MINUTE, PHONE, TABLET, any_reports, report
 
 RULES = Rules()
@@ -139,6 +146,30 @@ def test_what_it_reported_since_it_came_back_holds_however_often_it_asks_for_rou
         known.joined(PHONE, HOUR + later * SECOND, back_at=HOUR, was_away=True)
     assert known.at(PHONE, HOUR + 2 * MINUTE).state == "background"
     assert known.returned == 1
+
+
+def test_what_it_reported_since_it_came_back_holds_and_its_caller_knows_what_went() -> None:
+    known = book(report("screen_on", 0), report("screen_off", 5, source="mqtt"))
+    assert known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
+    known.report(report("screen_off", 3600 + 2))
+    for late in (4, 12, 28):
+        assert not known.joined(PHONE, HOUR + late * SECOND, back_at=HOUR, was_away=True)
+    assert known.at(PHONE, HOUR + 2 * MINUTE).state == "background"
+    assert [standing.source for _, standing in known.standings()] == ["push"]
+
+
+def test_the_timeline_says_why_nothing_is_known() -> None:
+    known = book(report("screen_off", 0))
+    known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
+    assert known.at(PHONE, HOUR) == Foreground(because=RETURNED)
+    assert known.between(PHONE, HOUR, HOUR)[-1].foreground.because == RETURNED
+    known.report(report("heartbeat", 3601))
+    assert known.at(PHONE, HOUR + SECOND).because == RETURNED, "that says nothing of its use"
+    known.report(report("screen_off", 3602))
+    assert known.at(PHONE, 2 * HOUR).because == "its screen was off"
+    assert known.at(PHONE, 20 * HOUR) == NOTHING_KNOWN
+    known.interrupted(21 * HOUR)
+    assert known.at(PHONE, 21 * HOUR) == Foreground(because=INTERRUPTED)
 
 
 def test_but_a_persons_word_with_an_end_holds() -> None:

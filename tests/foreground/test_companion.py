@@ -79,6 +79,19 @@ def test_after_a_break_the_state_is_told_again_with_its_first_time(told: Told) -
     assert told.reports[-1].current
 
 
+def test_what_it_still_says_can_be_told_again(told: Told) -> None:
+    assert told.phone.again(START) == []
+    told("interactive", "off", 0)
+    told("locked", "on", 5)
+    again = told.phone.again(START + 60 * SECOND)
+    assert [(each.event, (each.observed_at - START) // SECOND) for each in again] == [("screen_off", 0), ("locked", 5)]
+    assert again[0].current
+    told("interactive", "on", 90)
+    assert [each.event for each in told.phone.again(START + 95 * SECOND)] == ["screen_on"]
+    told.phone.disconnected()
+    assert told.phone.again(START + 99 * SECOND) == []
+
+
 def test_what_changed_during_a_break_is_never_older_than_what_was_known(told: Told) -> None:
     told("interactive", "off", 100)
     told.phone.disconnected()

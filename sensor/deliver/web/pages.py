@@ -171,6 +171,8 @@ def _use(known: ClientForeground) -> str:
     state = known.foreground
     if state.source is None:
         heard = "what was reported is too old, or some of it is missing" if known.sources else "nobody reports it"
+        if state.because is not None:
+            heard = f"{state.because}, and nothing was reported since"
         return f"use unknown: {heard}, so the rules about idle clients are blind"
     age = state.age(known.at) or 0
     if state.state == "unknown":

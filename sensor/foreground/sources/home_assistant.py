@@ -289,6 +289,8 @@ class HomeAssistant(Source):
             told = [(role, watched, each) for each in found for role, watched in self._roles[each.entity]]
             for role, watched, each in sorted(told, key=lambda one: ROLES.index(one[0])):
                 self._tell(role, watched, each)
+            for watched in dict.fromkeys(watched for _, watched, each in told if each.state is not None):
+                self._tell_again(watched)
         elif kind == "result" and number == SUBSCRIPTION:
             if message.get("success") is not True:
                 raise ConnectionBroken("the subscription was refused")
@@ -304,6 +306,13 @@ class HomeAssistant(Source):
         for report in watched.phone.told(role, state.state, state.changed, self.facts.clock()):
             self.facts.report(report)
         watched.wake()
+
+    def _tell_again(self, watched: "_Watched") -> None:
+        """Where nothing is known any more: a phone that says anything would have said what changed, too."""
+        now = self.facts.clock()
+        if self.facts.known(watched.phone.client, now).source is None:
+            for report in watched.phone.again(now):
+                self.facts.report(report)
 
     def _beat(self) -> None:
         for watched in self._phones.values():

@@ -168,6 +168,11 @@ def test_many_alerts(world, examples):
         (Foreground(), (), "use unknown: nobody reports it, so the rules about idle clients are blind"),
         (Foreground(), (OLD,), "use unknown: what was reported is too old, or some of it is missing, so the rules"),
         (
+            Foreground(because="it came back to the network"),
+            (),
+            "use unknown: it came back to the network, and nothing was reported since, so the rules",
+        ),
+        (
             Foreground("unknown", "push", NOW - 11 * SECOND),
             (OLD,),
             "use unknown yet: push told 11 s ago",

@@ -52,7 +52,7 @@ class Lab:
     def __init__(self, url: str, phone: dict[str, Any], settings: dict[str, Any]) -> None:
         self.reports: list[Report] = []
         self.book = ForegroundBook(Rules())
-        facts = SourceFacts(self._report, time.time_ns)
+        facts = SourceFacts(self._report, time.time_ns, known=self.book.at)
         table = {"url": url, "token": TOKEN, "phone": [phone], **settings}
         self.source = HomeAssistant(build(Settings, table, "foreground.home_assistant"), facts)
 
@@ -350,6 +350,22 @@ async def test_no_request_without_notify_connection_or_phone(fake: FakeHomeAssis
     alone = Lab(fake.url, NOTIFIED, {})
     await alone.source.refresh(MAC)
     assert [each for each in fake.received if each.get("type") == "call_service"] == []
+
+
+async def test_a_phone_that_came_back_is_believed_again_once_it_says_anything(fake: FakeHomeAssistant) -> None:
+    fake.set(SCREEN, "off", ago(600))
+    fake.set(CHARGING, "off", ago(600))
+    async with running(fake.url) as lab:
+        await until(lambda: lab.state == "background")
+        now = time.time_ns()
+        assert lab.book.joined(MAC, now, back_at=now, was_away=True)
+        await fake.change(CHARGING, "unavailable", ago(0))
+        heard = len(fake.received)
+        await until(lambda: len(fake.received) >= heard + 2)  # pings go on after it
+        assert lab.state == "unknown", "Home Assistant's own word: the phone may have been used where it hears nothing"
+        await fake.change(CHARGING, "on", ago(0))
+        await until(lambda: lab.state == "background")
+        assert lab.told == ["screen_off", "charging", "screen_off"]
 
 
 @pytest.mark.parametrize(
