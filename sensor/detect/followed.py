@@ -4,6 +4,8 @@
    shares count towards one alert, so that a client that changes the names it utters gains and loses nothing by it.
 2. An allowance excuses whole shares, as long as all that it excuses of one owner stays within its `max_bytes`.
 3. Everything has a cap per client, so that one that goes through thousands of owners cannot push out another's.
+4. What had to go for others of the same client counts on as its OTHER_OWNERS: decoys hide nothing, they only make one
+   alert of many.
 """
 
 from collections import OrderedDict
@@ -23,6 +25,9 @@ MAX_CLIENTS = 1_000
 
 MAX_SHARES = 32
 """Shares per owner; what would be one more counts as if nothing were allowed to it."""
+
+OTHER_OWNERS = "other owners"
+"""Stands for those that had to go."""
 
 TRIED = 16
 """Of so many owners that were longest unused, the one that was told least goes: decoys go first."""
@@ -49,15 +54,26 @@ class Share:
     excused: bool = False
     """An alert was not made for it."""
 
+    def take_over(self, other: "Share") -> None:
+        """Counts what is in the other's window, too."""
+        if not self.window:
+            self.before = other.before
+        self.window.merge(other.window)
+        self.last = max(self.last, other.last)
+
 
 class Followed:
     """Shares by client and owner."""
 
-    def __init__(self, owners: int = MAX_OWNERS, clients: int = MAX_CLIENTS) -> None:
-        """`owners`: per client."""
+    def __init__(
+        self, owners: int = MAX_OWNERS, clients: int = MAX_CLIENTS, counts: Callable[[Key], bool] = lambda _: True
+    ) -> None:
+        """`owners`: per client; `counts`: whether what a key stands for is to count on when it has to go."""
         self.evicted = 0
         """Owners that had to go."""
-        self._most = owners
+        self._most, self._counts = owners, counts
+        self._merged: list[Share] = []
+        """Those that went into their client's OTHER_OWNERS, and were not taken yet."""
         self._clients: BoundedDict[str, OrderedDict[str, list[Share]]] = BoundedDict(clients)
 
     def share(self, label: Label) -> Share:
@@ -69,19 +85,22 @@ class Followed:
             self.evicted += 0 if gone is None else len(gone[1])
         shares = mine.get(label.owner)
         if shares is None:
-            if len(mine) >= self._most:
-                self._evict(mine)
+            if self._full(mine):
+                self._evict(label.client, mine)
             shares = mine[label.owner] = []
         else:
             mine.move_to_end(label.owner)
-        found = _of(label, shares)
-        if found is None and len(shares) >= MAX_SHARES:
-            label = label._replace(allowed=())
-            found = _of(label, shares)
-        if found is None:
-            found = Share(label)
-            shares.append(found)
-        return found
+        return _share(label, shares)
+
+    def has_room(self, key: Key) -> bool:
+        """Whether a share of that key would push out no other owner."""
+        mine = self._clients.peek(key[0])
+        return mine is None or key[1] in mine or not self._full(mine)
+
+    def take_merged(self) -> list[Share]:
+        """What went into OTHER_OWNERS since this was asked last, each as it was under its own owner."""
+        merged, self._merged = self._merged, []
+        return merged
 
     def shares(self, key: Key) -> list[Share]:
         """All that is kept of a client and an owner."""
@@ -109,10 +128,21 @@ class Followed:
         for client in list(self._clients):
             self._clients.pop(client)
 
-    def _evict(self, mine: "OrderedDict[str, list[Share]]") -> None:
-        tried = [owner for owner, _ in zip(mine, range(TRIED), strict=False)]
-        del mine[min(tried, key=lambda owner: sum(share.window.sent for share in mine[owner]))]
+    def _full(self, mine: "OrderedDict[str, list[Share]]") -> bool:
+        return len(mine) - (OTHER_OWNERS in mine) >= self._most
+
+    def _evict(self, client: str, mine: "OrderedDict[str, list[Share]]") -> None:
+        tried = [owner for owner, _ in zip(mine, range(TRIED), strict=False) if owner != OTHER_OWNERS]
+        owner = min(tried, key=lambda owner: sum(share.window.sent for share in mine[owner]))
+        gone = mine.pop(owner)
         self.evicted += 1
+        if not self._counts((client, owner)):
+            return
+        rest = mine.setdefault(OTHER_OWNERS, [])
+        for share in gone:
+            if share.window:
+                _share(share.label._replace(owner=OTHER_OWNERS), rest).take_over(share)
+                self._merged.append(share)
 
 
 def not_excused(shares: Iterable[Share], detector: str, amount: Callable[[Window], int]) -> list[Share]:
@@ -131,6 +161,18 @@ def not_excused(shares: Iterable[Share], detector: str, amount: Callable[[Window
             continue
         best = max(fitting, key=lambda each: _room(each) - spent.get(id(each), 0))
         spent[id(best)] = spent.get(id(best), 0) + sent
+    return found
+
+
+def _share(label: Label, shares: list[Share]) -> Share:
+    """The one of `shares` that the label stands for; made where there is none."""
+    found = _of(label, shares)
+    if found is None and len(shares) >= MAX_SHARES:
+        label = label._replace(allowed=())
+        found = _of(label, shares)
+    if found is None:
+        found = Share(label)
+        shares.append(found)
     return found
 
 

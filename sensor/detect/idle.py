@@ -8,12 +8,12 @@ from sensor.base.times import SECOND
 from sensor.detect import explain
 from sensor.detect.base import MAX_ACTIVE, Coverage, Detector, Facts
 from sensor.detect.case import Case
-from sensor.detect.followed import Followed, Key, Share, not_excused
+from sensor.detect.followed import MAX_OWNERS, OTHER_OWNERS, Followed, Key, Share, not_excused
 from sensor.detect.groups import Movement
 from sensor.detect.owners import Label, OwnerSecond
 from sensor.detect.window import Window
 from sensor.model.alert import Alert
-from sensor.model.foreground import NOTHING_KNOWN, Foreground
+from sensor.model.foreground import BACKGROUND, NOTHING_KNOWN, Foreground
 
 MAX_CASES = 64
 """Alerts that one client may hold open, so that there is room for those of others."""
@@ -48,7 +48,7 @@ class IdleDetector(Detector):
         super().__init__(settings, facts)
         self.settings = settings
         self.facts = facts
-        self.followed = Followed()
+        self.followed = Followed(counts=self.counts_on)
         self._cases: dict[Key, IdleCase] = {}
         self._tidied_at = 0
 
@@ -65,9 +65,19 @@ class IdleDetector(Detector):
         """Which bytes of a window the rule is about."""
         return window.uploaded
 
+    def counts_on(self, key: Key) -> bool:
+        """Whether what was followed of that key counts among its client's OTHER_OWNERS when it has to go."""
+        return key not in self._cases and type(self).judge_others is not IdleDetector.judge_others
+
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         """One client and owner in the second that ends at `until` ns; `known`: of the client, then."""
         raise NotImplementedError
+
+    def judge_others(
+        self, due: Sequence[Share], second: OwnerSecond, known: Foreground, coverage: Coverage
+    ) -> Iterator[Alert]:
+        """What `due` of a client's OTHER_OWNERS come to, while no case of them is open; `second`: what joined them."""
+        return iter(())
 
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         """The sentence: `about`: who, `far`: whose and where."""
@@ -75,7 +85,11 @@ class IdleDetector(Detector):
 
     def moved(self, seconds: Sequence[OwnerSecond], until: int, coverage: Coverage) -> Iterator[Alert]:
         for second in seconds:
-            yield from self.judge(second, self.facts.states.at(second.label.client, until), until, coverage)
+            known = self.facts.states.at(second.label.client, until)
+            yield from self.judge(second, known, until, coverage)
+            gone = [share for share in self.followed.take_merged() if share.label.client == second.label.client]
+            if gone and second.state == BACKGROUND:
+                yield from self._others(gone, second, known, until, coverage)
 
     def tick(self, now: int) -> Iterator[Alert]:
         quiet = self.settings.resolve_after
@@ -142,6 +156,30 @@ class IdleDetector(Detector):
         self._cases[key] = case
         yield self._alert(case)
 
+    def _others(
+        self, gone: Sequence[Share], second: OwnerSecond, known: Foreground, until: int, coverage: Coverage
+    ) -> Iterator[Alert]:
+        """Owners had to go for the one that moved in this second; `gone`: their shares."""
+        label = Label(second.label.client, OTHER_OWNERS, None, ())
+        key = key_of(label)
+        yield from self.lapsed(key, second.movement.first_seen)
+        for share in self.followed.shares(key):
+            share.window.slide(until, self.lifetime)
+        due = [share for share in self.due(key) if share.window]
+        spoken = {share.label[2:] for share in due}
+        windows = [share.window for share in gone if share.label[2:] in spoken]
+        if not windows:
+            return
+        movement = second.movement._replace(
+            sent_bytes=sum(window.sent for window in windows),
+            received_bytes=sum(window.received for window in windows),
+            uploaded=sum(window.uploaded for window in windows),
+            net_sent=sum(window.net_sent for window in windows),
+        )
+        if not self.follow(key, movement, known, coverage, sum(map(self.amount, windows))):
+            self.suspects.add(label.client)
+            yield from self.judge_others(due, OwnerSecond(label, second.state, movement), known, coverage)
+
     def _close(self, key: Key) -> Alert:
         """What led to the case leads to no other: each begins anew."""
         case = self._cases.pop(key)
@@ -152,7 +190,9 @@ class IdleDetector(Detector):
         """What only was inferred from traffic is never more than info."""
         client, destination = self.facts.client(case.contact.client), explain.far_end(case.contact)
         changes = self.facts.states.between(case.contact.client, case.started_at - explain.BEFORE, case.last_seen)
-        said = self.said(case, explain.who(client), explain.whose(destination), over=resolved_at is not None)
+        others = f" and others, beyond {MAX_OWNERS} owners" if case.key[-1] == OTHER_OWNERS else ""
+        far = explain.whose(destination) + others
+        said = self.said(case, explain.who(client), far, over=resolved_at is not None)
         return Alert(
             id=case.id,
             fingerprint=case.fingerprint,
@@ -210,4 +250,5 @@ def key_of(label: Label) -> Key:
 
 def silent_if(*settings: str, label: Label) -> list[str]:
     """What would have kept an alert from firing."""
-    return ["a person had used it", *settings, f'an [[allow]] for "{label.owner}" on this client']
+    allow = [] if label.owner == OTHER_OWNERS else [f'an [[allow]] for "{label.owner}" on this client']
+    return ["a person had used it", *settings, *allow]

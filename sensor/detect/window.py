@@ -32,7 +32,20 @@ class Window:
             sums[_UPLOADED] += movement.uploaded
             sums[_NET_SENT] += movement.net_sent
             sums[_SECONDS] += 1
-        while self._rows[0][0] <= step - STEPS:
+        self.slide(until, length)
+
+    def merge(self, other: "Window") -> None:
+        """Adds all that is in another window of the same length."""
+        steps: dict[int, tuple[int, int, list[int]]] = {}
+        for step, first, sums in (*self._rows, *other._rows):
+            had = steps.get(step)
+            steps[step] = (step, first, list(sums)) if had is None else (step, min(first, had[1]), _sum(had[2], sums))
+        self._rows = deque(steps[step] for step in sorted(steps))
+        self._sums = _sum(self._sums, other._sums)
+
+    def slide(self, until: int, length: int) -> None:
+        """Lets go of what is older than `length` ns at `until`."""
+        while self._rows and self._rows[0][0] <= until * STEPS // length - STEPS:
             for column, amount in enumerate(self._rows.popleft()[2]):
                 self._sums[column] -= amount
 
@@ -73,3 +86,7 @@ class Window:
     def net_sent(self) -> int:
         """Sent, but for what acknowledges a fetch."""
         return self._sums[_NET_SENT]
+
+
+def _sum(some: list[int], more: list[int]) -> list[int]:
+    return [one + other for one, other in zip(some, more, strict=True)]

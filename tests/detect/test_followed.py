@@ -64,6 +64,34 @@ def test_of_those_that_were_longest_unused_the_one_that_was_told_least_goes() ->
     assert kept.shares(("phone", "Xiaomi")) != []
 
 
+def test_what_had_to_go_counts_among_the_other_owners() -> None:
+    kept, push = Followed(owners=2), allowance("push")
+    told(kept.share(label("A")), 5, at=3)
+    told(kept.share(label("A", push)), 7, at=4)
+    kept.share(label("B"))
+    told(kept.share(label("C")), 90)  # B goes, of which there is nothing to keep
+    assert (kept.take_merged(), kept.shares(("phone", "other owners"))) == ([], [])
+    told(kept.share(label("D")), 90)
+    assert [share.window.sent for share in kept.take_merged()] == [5, 7]
+    assert kept.take_merged() == []
+    others = kept.shares(("phone", "other owners"))
+    assert [(share.label.allowed, share.window.sent, share.last) for share in others] == [((), 5, 3), ((push,), 7, 4)]
+    for number in range(50):
+        told(kept.share(label(f"E{number}")), 1)
+    assert sum(share.window.sent for share in kept.shares(("phone", "other owners"))) == 12 + 90 + 49
+    assert kept.evicted == 52
+    assert not kept.has_room(("phone", "another"))
+    assert kept.has_room(("phone", "E49"))
+    assert kept.has_room(("tablet", "another"))
+
+
+def test_what_an_alert_tells_of_counts_only_there() -> None:
+    kept = Followed(owners=1, counts=lambda key: key != ("phone", "A"))
+    for owner in "ABC":
+        told(kept.share(label(owner)), 5)
+    assert [share.label.owner for share in kept.take_merged()] == ["B"]
+
+
 def test_clients_have_a_cap_too() -> None:
     kept = Followed(clients=2)
     for client in ("a", "b", "c"):

@@ -45,6 +45,24 @@ def test_time_that_goes_back_a_little_counts_in_the_last_step() -> None:
     assert len(window._rows) == 1
 
 
+def test_what_is_in_two_windows_is_in_one() -> None:
+    some, more, whole = Window(), Window(), Window()
+    for number, at in enumerate((SECOND, 70 * SECOND, 75 * SECOND, 900 * SECOND, 3_000 * SECOND)):
+        (some if number % 2 else more).add(at, HOUR, movement(at), contacts=1)
+        whole.add(at, HOUR, movement(at), contacts=1)
+    some.merge(more)
+    assert (list(some._rows), some._sums) == (list(whole._rows), whole._sums)
+    some.merge(Window())
+    assert some.since == SECOND
+    more.add(3_100 * SECOND, HOUR, movement(9))
+    assert some._sums == whole._sums, "they stay apart"
+    some.slide(HOUR + 800 * SECOND, HOUR)
+    assert (some.contacts, some.since) == (2, 900 * SECOND)
+    some.slide(9 * HOUR, HOUR)
+    assert not some
+    assert some._sums == [0] * 6
+
+
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 9)), max_size=60))
 def test_it_agrees_with_a_plain_list(steps: list[tuple[int, int]]) -> None:
     window, now, plain = Window(), 0, []

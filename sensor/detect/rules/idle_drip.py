@@ -17,7 +17,7 @@ from sensor.base.times import SECOND
 from sensor.base.units import Count, Duration, Size, size_text, span
 from sensor.detect import explain
 from sensor.detect.base import Coverage
-from sensor.detect.followed import Share
+from sensor.detect.followed import Key, Share
 from sensor.detect.groups import Movement
 from sensor.detect.idle import IdleCase, IdleDetector, case_of, key_of, silent_if
 from sensor.detect.learned import Habit
@@ -65,6 +65,10 @@ class IdleDrip(IdleDetector):
     def amount(self, window: Window) -> int:
         return window.net_sent
 
+    def counts_on(self, key: Key) -> bool:
+        habit = self.facts.learned.habit(*key)
+        return super().counts_on(key) and not (habit is not None and habit.confirmed)
+
     def judge(self, second: OwnerSecond, known: Foreground, until: int, coverage: Coverage) -> Iterator[Alert]:
         label, state, movement = second
         if known.source == "schedule":
@@ -81,6 +85,9 @@ class IdleDrip(IdleDetector):
             return
         if idle:
             yield from self.lapsed(key, movement.first_seen)
+        elif not self.followed.has_room(key):
+            # It is followed to know where contacts begin: for that nothing goes that was told while idle.
+            return
         share = self.followed.share(label)
         begins = self._begins(share, movement)
         if idle:
@@ -88,6 +95,13 @@ class IdleDrip(IdleDetector):
                 share.before = coverage.frames_before, coverage.dropped_before
             share.window.add(until, self.settings.window, movement, contacts=begins)
             yield from self._weigh(share, habit, second, known, coverage)
+
+    def judge_others(
+        self, due: Sequence[Share], second: OwnerSecond, known: Foreground, coverage: Coverage
+    ) -> Iterator[Alert]:
+        why = self._why(due, Habit())
+        if why is not None:
+            yield from self.open(key_of(second.label), self._case(due, why, second, known, coverage))
 
     def _begins(self, share: Share, movement: Movement) -> bool:
         """Whether this sending is a contact of its own."""

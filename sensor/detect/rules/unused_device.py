@@ -63,6 +63,12 @@ class UnusedDevice(IdleDetector):
         elif not self.follow(key, movement, known, coverage, movement.uploaded) and self._enough(due):
             yield from self.open(key, self._case(second, due, known, coverage))
 
+    def judge_others(
+        self, due: Sequence[Share], second: OwnerSecond, known: Foreground, coverage: Coverage
+    ) -> Iterator[Alert]:
+        if self._enough(due):
+            yield from self.open(key_of(second.label), self._case(second, due, known, coverage))
+
     def said(self, case: IdleCase, about: str, far: str, *, over: bool) -> str:
         took = span(case.last_seen - case.started_at)
         so_far = "" if over else " so far"

@@ -325,8 +325,69 @@ def test_decoys_do_not_push_out_what_matters() -> None:
                 lab.engine.forgotten(row)
         lab.waits(100)
         alerts += lab.second(DRIP)
-    [alert] = alerts
+    decoys_too, alert = alerts
     assert alert.measured["window_bytes"] == 21_600
+    assert decoys_too.measured["owner"] == "other owners"
+
+
+def among_decoys(lab: Lab, rounds: int, size: int, owners: int = 600) -> list[Alert]:
+    """The drip every five minutes, and in between a little to hundreds of owners."""
+    alerts, decoys = [], range(1, owners + 1)
+    for row in decoys:
+        lab.meets(f"9.1.{row // 250}.{row % 250}", Place("US", 70_000 + row, f"Decoy {row}"), row=row)
+    for _ in range(rounds):
+        alerts += lab.second(Move(0, 1_900))
+        for first in range(0, owners, 20):
+            alerts += lab.second(*(Move(row, size) for row in decoys[first : first + 20]))
+        alerts += lab.waits(300 - 1 - owners // 20)
+    return alerts
+
+
+def test_decoys_that_are_told_more_make_one_alert_of_all() -> None:
+    lab = idle_lab()
+    lab.meets()
+    [alert] = among_decoys(lab, 12, 4_200)
+    assert (alert.measured["owner"], alert.measured["why"]) == ("other owners", "no use by a person explains it")
+    assert " and others, beyond 512 owners, in at least " in alert.summary
+    assert not any("[[allow]]" in each for each in alert.measured["would_not_fire"])  # type: ignore[attr-defined]
+    assert lab.detector.evicted > 5_000
+    [now] = lab.engine.alerts()
+    assert now.evidence.sent_bytes > 20_000_000, "what joins them later counts for the same alert"
+    [over] = lab.waits(86_400)
+    assert over.state == "resolved"
+
+
+def test_as_many_owners_as_there_is_room_for_make_none() -> None:
+    lab = idle_lab()
+    lab.meets()
+    assert among_decoys(lab, 2, 50, owners=500) == []
+    assert lab.detector.evicted == 0
+
+
+def test_what_was_allowed_stays_allowed_among_the_others() -> None:
+    lab = idle_lab(allow=[{"name": "all of it", "countries": ["US"]}])
+    lab.meets()
+    [alert] = among_decoys(lab, 12, 4_200)
+    assert alert.measured["window_bytes"] < 23_000, "it is about the drip alone"
+
+
+def test_who_is_used_pushes_out_nothing_that_it_told_while_idle() -> None:
+    lab = idle_lab()
+    lab.meets()
+    drips(lab, 2, DRIP)
+    lab.is_("foreground")
+    among_decoys(lab, 1, 4_200)
+    assert lab.detector.evicted == 0
+    lab.is_("background")
+    assert [alert.measured["owner"] for alert in drips(lab, 1, DRIP)] == ["China Unicom Beijing"]
+
+
+def test_owners_that_a_persons_use_confirmed_do_not_count_among_the_others() -> None:
+    lab = idle_lab()
+    lab.meets()
+    for row in range(1, 601):
+        lab.learned.note(PHONE, f"Decoy {row}", START, used=10**9)
+    assert among_decoys(lab, 4, 4_200) == []
 
 
 # While it goes on, and after.

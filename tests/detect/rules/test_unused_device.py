@@ -7,6 +7,7 @@ from sensor.base.times import SECOND
 from sensor.detect.rules.unused_device import Settings, UnusedDevice
 from sensor.errors import ConfigError
 from sensor.model.alert import AlertClient
+from sensor.model.destination import Place
 from tests.detect.lab import CLOUD, PHONE, START, TABLET, V4, V6, Lab, Move
 
 
@@ -108,6 +109,16 @@ def test_one_alert_while_it_goes_on_and_totals_at_the_end() -> None:
     )
     [again] = lab.seconds(2, Move(0, 50_000))
     assert (again.fingerprint == fired.fingerprint, again.id == fired.id) == (True, False)
+
+
+def test_what_goes_to_hundreds_of_owners_in_turn_is_one_alert() -> None:
+    lab = quiet_lab()
+    for row in range(600):
+        lab.meets(f"9.1.{row // 250}.{row % 250}", Place("US", 70_000 + row, f"Owner {row}"), row=row)
+    alerts = [alert for _ in range(3) for row in range(600) for alert in lab.second(Move(row, 1_400))]
+    [alert] = alerts
+    assert alert.measured["owner"] == "other owners"
+    assert " and others, beyond 512 owners in " in alert.summary
 
 
 def test_a_clock_step_ends_everything() -> None:
