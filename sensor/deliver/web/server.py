@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -31,7 +31,7 @@ MAX_CONNECTIONS = 512
 MAX_POSTING = 128
 """The same for a server that only takes posts."""
 MAX_EACH, MAX_POSTING_EACH = 64, 8
-"""Of those from one IPv4 address or /64 of IPv6: nobody can shut out the others. This machine may have all."""
+"""Of those from one IPv4 address or /64 of IPv6; the oldest of them gives way. This machine may have all."""
 IDLE_SECONDS, POSTING_SECONDS = 20.0, 5.0
 """A connection that has not sent a whole (or the next) request head by then is closed."""
 STOP_SECONDS = 1.0
@@ -248,13 +248,16 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         self.near = _near(transport)
         everybody = self._siblings.connections
-        if len(everybody) > self._most or self._crowd(everybody) > self._each:
+        if len(everybody) > self._most:
             self.refused[0] += 1
             self.force_close()
-
-    def _crowd(self, everybody: Sequence[object]) -> int:
-        """How many of them come from where this one comes from; those of this machine are not counted."""
-        return 0 if self.near is None else sum(getattr(one, "near", None) == self.near for one in everybody)
+            return
+        crowd = [one for one in everybody if self.near is not None and getattr(one, "near", None) == self.near]
+        if len(crowd) > self._each:
+            # The oldest gives way, unless it is being answered: all phones of a LAN share one IPv6 /64.
+            self.refused[0] += 1
+            waiting = (one for one in crowd if one is not self and getattr(one, "_current_request", None) is None)
+            next(waiting, self).force_close()
 
     def handle_error(
         self,
