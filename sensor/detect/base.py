@@ -29,9 +29,6 @@ class NobodyReports(ForegroundStates):
     def moments(self, client: str) -> dict[Moment, int]:
         return {}
 
-    def reported(self, client: str) -> bool:
-        return False
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:

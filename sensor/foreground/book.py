@@ -152,10 +152,6 @@ class ForegroundBook(ForegroundStates):
         known = self._clients.peek(client)
         return {} if known is None else dict(known.moments)
 
-    def reported(self, client: str) -> bool:
-        known = self._clients.peek(client)
-        return known is not None and bool(known.standings)
-
     def standings(self) -> Iterable[tuple[str, Standing]]:
         """(client, what one source says) for all; to be shown."""
         for client, known in self._clients.items():
@@ -165,10 +161,6 @@ class ForegroundBook(ForegroundStates):
     def clients(self) -> list[str]:
         """All clients of which something is known."""
         return list(self._clients)
-
-    def forget(self, client: str) -> None:
-        """Nothing is kept of the client."""
-        self._clients.pop(client)
 
     def _known(self, client: str, now: int) -> "_Client | None":
         """None where neither a report nor a schedule says anything: others than clients in use take no room."""

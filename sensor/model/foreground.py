@@ -89,6 +89,3 @@ class ForegroundStates(Protocol):
 
     def moments(self, client: str) -> dict[Moment, int]:
         """When the last of each kind was."""
-
-    def reported(self, client: str) -> bool:
-        """Whether any source ever told anything of this client."""

@@ -49,9 +49,6 @@ class Told:
     def moments(self, client: str) -> dict[Moment, int]:
         return self.last.get(client, {})
 
-    def reported(self, client: str) -> bool:
-        return client in self.changes
-
 
 class Move(NamedTuple):
     """What one contact moved in a second; bytes."""

@@ -34,7 +34,6 @@ def test_where_there_are_no_sources_nothing_is_known_of_anybody() -> None:
     assert nobody_reports.at("phone", 1) is NOTHING_KNOWN
     assert nobody_reports.between("phone", 0, 1) == []
     assert nobody_reports.moments("phone") == {}
-    assert not nobody_reports.reported("phone")
     assert Facts(nobody).states.at("phone", 1) is NOTHING_KNOWN
 
 

@@ -44,12 +44,11 @@ EVENING = report("app_opened", 100, app="mail"), report("screen_off", 700), repo
 def test_nobody_reported_anything() -> None:
     empty = book()
     assert empty.at(PHONE, 5) == NOTHING_KNOWN
-    assert (empty.between(PHONE, 0, 10), empty.moments(PHONE), empty.reported(PHONE)) == ([], {}, False)
+    assert (empty.between(PHONE, 0, 10), empty.moments(PHONE)) == ([], {})
     assert (empty.clients(), list(empty.standings()), empty.codes([PHONE, TABLET], 5)) == ([], [], [UNKNOWN, UNKNOWN])
     empty.joined(PHONE, 5, back_at=5, was_away=True)
     empty.withdraw(PHONE, "push", 5)
     empty.interrupted(5)
-    empty.forget(PHONE)
     assert empty.clients() == []
 
 
@@ -132,7 +131,7 @@ def test_a_client_that_was_away_starts_as_unknown() -> None:
     known.joined(PHONE, HOUR, back_at=HOUR, was_away=True)
     known.joined(TABLET, HOUR, back_at=HOUR, was_away=False)
     assert known.codes([PHONE, TABLET], 2 * HOUR) == [UNKNOWN, BACKGROUND]
-    assert (known.reported(PHONE), known.moments(PHONE)) == (False, {"joined": HOUR})
+    assert ([who for who, _ in known.standings()], known.moments(PHONE)) == ([TABLET], {"joined": HOUR})
     assert known.at(PHONE, HOUR - 1).state == "background", "that is how it was then"
     known.report(report("screen_off", 3 * 3600))
     assert known.codes([PHONE], 3 * HOUR + MINUTE) == [BACKGROUND]
@@ -217,12 +216,6 @@ def test_so_are_the_clients() -> None:
     known = book(*(report("screen_off", number, client=str(number)) for number in range(MAX_CLIENTS + 5)))
     assert len(known.clients()) == MAX_CLIENTS
     assert "4" not in known.clients()
-
-
-def test_nothing_is_kept_of_a_forgotten_client() -> None:
-    known = book(*EVENING)
-    known.forget(PHONE)
-    assert (known.clients(), known.at(PHONE, 5000 * SECOND)) == ([], NOTHING_KNOWN)
 
 
 DAY = 24 * HOUR
