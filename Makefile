@@ -17,7 +17,7 @@ run: $(VENV)/.installed ## set up and run the sensor (page on http://127.0.0.1:8
 	else exec $(BIN)/idlewire run $(ARGS); fi
 
 test: $(VENV)/.installed-dev ## set up and pass all tests (as root also those on real interfaces)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy --strict, import floors
 	$(BIN)/ruff check .
