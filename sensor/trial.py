@@ -58,7 +58,7 @@ def find(config: Config, name: str) -> SinkSettings:
         if sink.name == name:
             return sink
     if not known:
-        raise ConfigError("no sink is configured: add a [[sink]] to the settings")
+        raise ConfigError("no sink is configured: add a [[sink]] to the settings, or name their file with --config")
     near = nearest(name, known)
     hint = f"did you mean '{near}'? " if near else ""
     raise ConfigError(f"no sink called '{printable(name, 60)}'; {hint}known: {', '.join(known)}")

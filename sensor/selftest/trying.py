@@ -41,12 +41,12 @@ def run(config: Config, names: Sequence[str], *, as_json: bool, say: Callable[[s
     sinks = _chosen(config, names)
     report = Report((lambda _: None) if as_json else (lambda line: say(f"{line}\n")))
     watching = Watching(config, report)
+    watching.prepare()
     settings = LiveSettings(SENSOR_END, "always", int(config.capture.ring), config.capture.poll.seconds)
     if not as_json:
         ends = " and ".join(client.destination for client in CLIENTS)
         say(f"Test clients upload to {ends}, in a network of their own that nothing leaves.\n")
     with _ended_in_order(), wired(settings) as wire, housed(config, watching.heard) as house:
-        watching.prepare()
         _until_ended(watching.run(wire, house))
         sensor = house.sensor()
     _until_ended(Deliveries(list(watching.alerts.values()), sensor, report, options).run(sinks))

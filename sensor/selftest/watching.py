@@ -81,7 +81,8 @@ class Watching:
         self._config = config
         self._report = report
         self._on = [name for name in DETECTORS if name in {each.name for each in config.detect.detectors}]
-        self._began = 0.0
+        self._began = self._arrived = 0.0
+        """When the upload began; when, after that, the last batch came."""
         self._seen: set[str] = set()
         self._packets: dict[str, Packets] = {}
 
@@ -95,6 +96,7 @@ class Watching:
         key = (alert.detector, alert.client.id)
         if client is None or alert.detector not in DETECTORS or alert.state != "firing" or key in self.alerts:
             return
+        self._came(client)
         self.alerts[key] = alert
         took = time.monotonic() - self._began
         self._report.done("alert", f"{client.family}: {alert.detector} after {took:.1f} s", took)
@@ -143,12 +145,18 @@ class Watching:
             self._feed(house, batch)
 
     def _feed(self, house: House, batch: FrameBatch) -> None:
+        self._arrived = time.monotonic() - self._began
         house.pipeline.feed(batch)
-        took = time.monotonic() - self._began
         for client in CLIENTS:
-            if client.id not in self._seen and house.pipeline.ledger.by_id(client.id) is not None:
-                self._seen.add(client.id)
-                self._report.done("captured", f"{client.family}: first packet seen after {took:.2f} s", took)
+            if house.pipeline.ledger.by_id(client.id) is not None:
+                self._came(client)
+
+    def _came(self, client: Uploader) -> None:
+        """Its first packet was in the batch that is looked at."""
+        if client.id not in self._seen:
+            self._seen.add(client.id)
+            took = self._arrived
+            self._report.done("captured", f"{client.family}: first packet seen after {took:.2f} s", took)
 
     async def _tick(self, house: House) -> None:
         while True:

@@ -18,10 +18,11 @@ from sensor.config import parse
 from sensor.deliver.snapshots import SensorInfo
 from sensor.model.alert import Alert, AlertClient
 from sensor.selftest.clients import CLIENTS
+from sensor.selftest.network import CLIENT_END, SENSOR_END
 from sensor.selftest.steps import Report
 from sensor.selftest.trying import Deliveries, notices
 from sensor.store.outbox import OutboxStore
-from tests.selftest.test_network import interfaces, namespaces
+from tests.selftest.test_network import Watched, interfaces
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "sensor", "selftest"]
@@ -109,6 +110,7 @@ def test_all_of_it_beside_a_running_sensor(web, tmp_path):
     done = run("--config", settings)
     assert (done.returncode, done.stderr) == (1, ""), done
     lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:9]] == ["captured"] * 2 + ["alert"] * 4 + ["counted"] * 2
     assert sum(line.startswith("captured     IPv") and line.endswith(" ok") for line in lines) == 2, done.stdout
     assert sum(line.startswith("alert        IPv") and line.endswith(" ok") for line in lines) == 4, done.stdout
     assert sum(line.startswith("counted      IPv") and line.endswith(" ok") for line in lines) == 2, done.stdout
@@ -190,26 +192,25 @@ def test_a_secret_that_cannot_be_read():
 def test_a_sink_that_is_not_there(tmp_path):
     done = run("--config", written(tmp_path, ""), "--sink", "lab")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "no sink is configured: add a [[sink]] to the settings\n"
+    assert done.stderr == "no sink is configured: add a [[sink]] to the settings, or name their file with --config\n"
 
 
 @ours
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 1), (signal.SIGINT, 130)], ids=str)
 def test_ended_early_it_leaves_nothing(number, code, tmp_path):
-    here, around = interfaces(), namespaces()
-    named = set(Path("/run/netns").glob("*"))
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     running = subprocess.Popen(
         COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     )
     assert any(line.startswith("captured") for line in running.stdout), "told as it happens"
+    watched = Watched(running.pid)
+    assert watched.exists
     running.send_signal(number)
     _, told = running.communicate(timeout=20)
     assert running.returncode == code
     assert told == ("ended before all steps were tried; nothing of it is left\n" if code == 1 else "")
-    assert interfaces() == here
-    assert namespaces() <= around
-    assert set(Path("/run/netns").glob("*")) <= named
+    assert watched.is_gone_soon()
+    assert not interfaces() & {CLIENT_END, SENSOR_END}
     assert list(tmp_path.iterdir()) == []
 
 
