@@ -22,11 +22,10 @@ SECONDS = 25.0
 
 def send(config: Config, name: str, now: int) -> str:
     """One line that says how long it took. SensorError: there is no such sink, or the message did not arrive."""
-    chosen = _sink(config, name)
-    sink = chosen.plugin(str(chosen.name), chosen.settings, __version__)
-    sink.prepare()
+    chosen = find(config, name)
+    sink = ready(chosen)
     began = time.monotonic()
-    asyncio.run(_deliver(sink, notice(config.name or socket.gethostname(), now)))
+    asyncio.run(deliver(sink, notice(config.name or socket.gethostname(), now)))
     return f"{chosen.name} ({chosen.type}): delivered in {time.monotonic() - began:.2f} s"
 
 
@@ -52,24 +51,34 @@ def notice(sensor: str, now: int) -> Notice:
     return Notice(alert.id, alert.id, "test", "firing", "info", now, "Idlewire: test", (summary,), (shape,))
 
 
-def _sink(config: Config, name: str) -> SinkSettings:
+def find(config: Config, name: str) -> SinkSettings:
+    """The sink of that name. ConfigError: there is none."""
     known = [str(sink.name) for sink in config.sink]
     for sink in config.sink:
         if sink.name == name:
             return sink
     if not known:
-        raise ConfigError("no sink is configured: add a [[sink]] to the settings")
+        raise ConfigError("no sink is configured: add a [[sink]] to the settings, or name their file with --config")
     near = nearest(name, known)
     hint = f"did you mean '{near}'? " if near else ""
     raise ConfigError(f"no sink called '{printable(name, 60)}'; {hint}known: {', '.join(known)}")
 
 
-async def _deliver(sink: Sink, message: Notice) -> None:
+def ready(chosen: SinkSettings) -> Sink:
+    """The sink with its secrets read. ConfigError: they cannot be read."""
+    sink = chosen.plugin(str(chosen.name), chosen.settings, __version__)
+    sink.prepare()
+    return sink
+
+
+async def deliver(sink: Sink, *messages: Notice) -> None:
+    """One after the other, in SECONDS; never by way of an outbox. SensorError: one did not arrive."""
     try:
         async with asyncio.timeout(SECONDS):
             try:
                 await sink.open()
-                await sink.send(message, None)
+                for message in messages:
+                    await sink.send(message, None)
             finally:
                 await sink.close()
     except TimeoutError:

@@ -115,6 +115,8 @@ def test_version_says_whose_data_it_uses(idlewire: Any) -> None:
         (["backtest"], "idlewire backtest --config new.toml --json week.pcapng > found.json"),
         (["check-config"], "idlewire check-config lab.toml"),
         (["idle"], 'idlewire idle "Redmi Note" --until 15:00'),
+        (["notify-test"], "idlewire notify-test family"),
+        (["selftest"], "sudo idlewire selftest --config lab.toml --sink family --sink lab"),
     ],
 )
 def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> None:
@@ -126,8 +128,8 @@ def test_help_has_examples(idlewire: Any, command: list[str], example: str) -> N
 
 def test_examples_of_the_help_are_understood() -> None:
     texts = (cli.EXAMPLES, cli.RUN_EXAMPLES, cli.REPLAY_EXAMPLES, cli.BACKTEST_EXAMPLES, cli.CHECK_EXAMPLES)
-    for text in (*texts, cli.IDLE_EXAMPLES):
-        found = re.findall(r"idlewire ((?:run|replay|backtest|check-config|idle)\b[^>\n|]*)", text)
+    for text in (*texts, cli.IDLE_EXAMPLES, cli.NOTIFY_EXAMPLES, cli.SELFTEST_EXAMPLES):
+        found = re.findall(r"idlewire ((?:run|replay|backtest|check-config|idle|notify-test|selftest)\b[^>\n|]*)", text)
         assert found
         for arguments in found:
             cli._parser().parse_args(shlex.split(arguments))

@@ -157,3 +157,14 @@ def test_the_message_carries_a_whole_alert():
     assert alert["sensor"]["name"] == "attic"
     assert alert["detector"] == "notify_test"
     assert type(notice).from_json(json.loads(json.dumps(notice.to_json()))) == notice
+
+
+def test_several_messages_one_after_the_other(discord, config):
+    messages = [trial.notice("attic", at) for at in (1, 2)]
+    asyncio.run(trial.deliver(trial.ready(trial.find(config, "family")), *messages))
+    assert len(discord.got) == 2
+
+
+def test_no_sink_says_where_to_look():
+    with pytest.raises(ConfigError, match=r"add a \[\[sink\]\] to the settings, or name their file with --config$"):
+        trial.find(parse({}), "family")

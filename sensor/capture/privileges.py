@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sensor.errors import CaptureError
 
-NET_RAW = 13
-"""CAP_NET_RAW (linux/capability.h)."""
+NET_ADMIN, NET_RAW, SYS_ADMIN = 12, 13, 21
+"""CAP_ numbers (linux/capability.h)."""
 
 DEFAULT_USERS = ("idlewire", "nobody")
 """Whom root becomes when no user is configured: the first that exists."""
@@ -18,6 +18,8 @@ DEFAULT_USERS = ("idlewire", "nobody")
 MISSING = (
     "capturing needs the capability CAP_NET_RAW: start with sudo, or under systemd with AmbientCapabilities=CAP_NET_RAW"
 )
+
+NO_NETWORKS = "selftest makes a network of its own: start it with sudo ({} missing)"
 
 PRELOADED = (
     "asyncio.subprocess", "concurrent.futures.process", "concurrent.futures.thread", "ctypes.util",
@@ -64,6 +66,15 @@ def can_capture() -> None:
     sets = _capabilities()
     if not sets.effective0 >> NET_RAW & 1:
         raise CaptureError(MISSING)
+
+
+def can_make_networks() -> None:
+    """Return where this process may make network namespaces and capture in them; else raise CaptureError."""
+    effective = _capabilities().effective0
+    wanted = {"CAP_SYS_ADMIN": SYS_ADMIN, "CAP_NET_ADMIN": NET_ADMIN, "CAP_NET_RAW": NET_RAW}
+    missing = [name for name, bit in wanted.items() if not effective >> bit & 1]
+    if missing:
+        raise CaptureError(NO_NETWORKS.format(", ".join(missing)))
 
 
 def preload(more: Iterable[str] = ()) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sensor.base.text import printable
 from sensor.base.units import NS_PER_SECOND, size_text, span
+from sensor.deliver.homographs import DOTS, honest
 from sensor.deliver.notice import Json, Notice
 
 MAX_LINE = 1_000
@@ -27,20 +28,13 @@ OVER = 0x16A34A
 Measure = Callable[[str], int]
 Escape = Callable[[str], str]
 
-ALWAYS = ("MATHEMATICAL ", "FULLWIDTH LATIN ", "LATIN LETTER SMALL CAPITAL ")
-BESIDE_LATIN = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ", "GEORGIAN ")
-"""Alphabets whose letters pass for Latin ones (Unicode TS 39): a word has only one of them, but may mix in Chinese."""
-
-_DOTS = ".\u3002\uff0e\uff61\u2024"
-"""The full stop and what browsers take for one (UTS 46)."""
 _LINK = re.compile(
-    rf"://|@|\w[{_DOTS}](?=[^\W\d_])|(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\w.])"
+    rf"://|@|\w[{DOTS}](?=[^\W\d_])|(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\w.])"
     r"|(?<!\w)(?:mailto|tel|sms|javascript|data|file|geo|xmpp|magnet|matrix|bitcoin|skype|intent):(?=\S)",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"(\s+)")
 _EDGE = re.compile(r"""^([("'<\[{]*)(.*?)([)"'>\]},.;:!?]*)$""", re.DOTALL)
-_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +86,11 @@ def colour(notice: Notice) -> int:
 def plain(text: str, limit: int = MAX_LINE) -> str:
     """One line of at most `limit` characters: control, bidirectional and invisible characters as \\uNNNN.
 
-    So are letters that only pretend to be Latin ones.
+    So are letters that only pretend to be Latin ones; names of hosts show as in DNS.
     """
     shown = printable(" ".join(text[: 2 * limit].split()), 2 * limit)
     if not shown.isascii():
-        shown = _LETTERS.sub(_honest, _few_marks(shown))
+        shown = honest(_few_marks(shown))
     return cut(shown, limit)
 
 
@@ -180,17 +174,8 @@ def utf16(text: str) -> int:
 
 
 def _broken(word: str) -> str:
-    word = re.sub(rf"(?<=\w)[{_DOTS}](?=\w)", "[.]", word).replace("@", "[@]")
+    word = re.sub(rf"(?<=\w)[{DOTS}](?=\w)", "[.]", word).replace("@", "[@]")
     return re.sub(r":(?=\S)", "[:]", word, count=1)
-
-
-def _honest(word: re.Match[str]) -> str:
-    """Letters that look like Latin ones show as their numbers: some always, some only beside Latin ones."""
-    letters = word[0]
-    pretenders = ALWAYS + BESIDE_LATIN if any(letter.isascii() for letter in letters) else ALWAYS
-    return "".join(
-        f"\\u{ord(letter):04x}" if unicodedata.name(letter, "").startswith(pretenders) else letter for letter in letters
-    )
 
 
 def _few_marks(text: str) -> str:

@@ -18,6 +18,11 @@ def test_what_cannot_be_seen_is_escaped() -> None:
     assert printable("a\u202eb\u2028c\ud800") == r"a\u202eb\u2028c\ud800"
 
 
+def test_letters_that_show_nothing_are_escaped() -> None:
+    assert printable("a\u3164b\u2800\u115f\uffa0") == r"a\u3164b\u2800\u115f\uffa0"
+    assert printable("한글 \u0623\u0646\u0627") == "한글 \u0623\u0646\u0627"
+
+
 def test_different_bytes_stay_different() -> None:
     assert printable(rb"\x0a") != printable(b"\n")
 

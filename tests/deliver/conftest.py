@@ -304,12 +304,21 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return _certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def another_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Of a server elsewhere, which must not be taken here by those who trust it."""
+    return _certificate(tmp_path_factory.mktemp("tls-of-another"), "DNS:other.example,IP:127.0.0.2")
+
+
+def _certificate(folder: Path, names: str) -> Certificate:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
-    folder = tmp_path_factory.mktemp("tls")
     key, chain, authority = folder / "key.pem", folder / "chain.pem", folder / "authority.pem"
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab"
-    files = ["-keyout", str(key), "-out", str(authority), "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(authority), "-addext", f"subjectAltName={names}"]
     subprocess.run(["openssl", *made.split(), *files], check=True, capture_output=True)
     chain.write_text(authority.read_text() + key.read_text())
     return Certificate(chain, authority)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -114,8 +115,17 @@ def test_the_real_process(receiver):
     assert (got["title"], got["message"], got["type"]) == ("Warning: x", "it did", "warning")
 
 
-def test_redirects_are_not_followed(receiver):
-    receiver.answer = 307
+@pytest.mark.parametrize("status", [302, 307, 400, 429, 500])
+def test_what_is_no_success_is_refused_and_no_redirect_is_followed(receiver, status):
+    receiver.answer = status
     outcomes, _, _ = run(request(url=f"json://127.0.0.1:{receiver.server_port}/hook"))
     assert outcomes == ["refused"]
     assert len(receiver.got) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for(receiver, certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    outcomes, _, _ = run(request(url=f"jsons://127.0.0.1:{receiver.server_port}/hook"))
+    assert (outcomes, receiver.got) == (["refused"], [])

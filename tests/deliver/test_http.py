@@ -248,8 +248,8 @@ def test_a_servers_address_holds_no_secret(url):
 # TLS.
 
 
-@pytest.fixture
-async def secure(certificate):
+@asynccontextmanager
+async def serving(certificate):
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -259,8 +259,16 @@ async def secure(certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.chain)
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/s3cret"
-    server.close()
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/s3cret"
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def secure(certificate):
+    async with serving(certificate) as url:
+        yield url
 
 
 async def test_a_certificate_that_nobody_vouches_for(secure):
@@ -274,6 +282,21 @@ async def test_a_certificate_that_nobody_vouches_for(secure):
 async def test_ones_own_authority(secure, certificate):
     async with opened(str(certificate.authority)) as client:
         assert (await client.send_json(secure, {})).arrived
+
+
+async def test_a_certificate_of_another_server(another_certificate):
+    async with serving(another_certificate) as url, opened(str(another_certificate.authority)) as client:
+        with pytest.raises(DeliveryError, match="Certificate") as caught:
+            await client.send_json(url, {})
+    assert caught.value.retry
+
+
+async def test_no_tls_where_it_should_be(receiver):
+    async with opened() as client:
+        with pytest.raises(DeliveryError) as caught:
+            await client.send_json(f"https://127.0.0.1:{receiver.port}/s3cret", {})
+    assert (caught.value.retry, receiver.requests) == (True, [])
+    assert "s3cret" not in str(caught.value)
 
 
 def test_ca_files_that_cannot_be_used(tmp_path):

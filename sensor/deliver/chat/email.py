@@ -136,9 +136,13 @@ class Email(Sink):
 PLUGIN = Email
 
 
+_SEVEN_BITS = SMTP.clone(cte_type="7bit")
+"""What is not ASCII is encoded: smtplib does not ask whether the server takes 8BITMIME (RFC 6152)."""
+
+
 def message(notice: Notice, sender: str, to: tuple[Address, ...], earlier: str | None) -> EmailMessage:
     """A try again has the same Message-ID, so that a mailbox can show it once; `earlier` is the thread's first."""
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_SEVEN_BITS)
     mail["From"] = sender
     mail["To"] = ", ".join(to)
     mail["Subject"] = cut(defang(heading(notice)), MAX_SUBJECT)

@@ -1,6 +1,7 @@
 """What every sink must do: notices that hold whatever others may have chosen, and a far end that fails in all ways."""
 
 import asyncio
+import re
 import ssl
 from dataclasses import replace
 
@@ -24,7 +25,9 @@ MORE_PAYLOADS = (
     "/start #tag $X tg://resolve?domain=x",
     "a.b " * 300,
     "\r\n.\r\nMAIL FROM:<x@y>\r\n",
-    "\u0430pple.com xi\u0430omi",
+    "\u0430pple.com xi\u0430omi paypa\u217c",
+    "\u0430\u0440\u0440\u04cf\u0435.com",
+    "blank\u3164\u2800\u115f",
 )
 
 
@@ -97,20 +100,27 @@ async def fails_well(make, receiver, examples, monkeypatch, caplog, secrets):
         await asyncio.sleep(5)
 
     echo = " ".join(secrets).encode()
-    for status, retry in ((400, False), (401, False), (403, False), (404, False), (500, True), (503, True)):
+    final, passing = (400, 401, 403, 404), (408, 425, 500, 502, 503)
+    for status, retry in [(each, each in passing) for each in (*final, *passing)]:
         for body in (b"", echo, b'{"description": "%b", "error": "%b"}' % (echo, echo), b"\xff<html>"):
             error = await failure(examples.reply(status, body=body))
             assert error.retry is retry
             assert str(status) in str(error)
     error = await failure(examples.reply(429, "Retry-After: 7"))
     assert (error.retry, error.retry_after) == (True, 7.0)
-    asked = len(receiver.requests)
-    error = await failure(examples.reply(302, f"Location: http://127.0.0.1:{receiver.port}/elsewhere"))
-    assert (error.retry, len(receiver.requests)) == (False, asked + 1)
+    for status in (301, 302, 303, 307, 308):
+        asked = len(receiver.requests)
+        error = await failure(examples.reply(status, f"Location: http://127.0.0.1:{receiver.port}/elsewhere"))
+        assert (error.retry, len(receiver.requests)) == (False, asked + 1)
     assert (await failure(b"SSH-2.0-OpenSSH_9.2\r\n")).retry
     with monkeypatch.context() as patch:
         patch.setattr(http, "TOTAL_SECONDS", 0.2)
         assert (await failure(silence)).retry
+    port = receiver.port
+    await receiver.stop()
+    assert (await failure(b"")).retry, "nobody there"
+    receiver.port = port
+    await receiver.start()
     receiver.answers = [examples.reply(410)]
 
 
@@ -139,9 +149,17 @@ async def takes_no_bad_certificate(make, certificate, examples, body=b"{}"):
         server.close()
 
 
+PRETENDERS = re.compile("[\u04cf\u217c\u3164\u2800\u115f]|\u0430[a-z]|[a-z]\u0430")
+"""What of the payloads looks like something else, or like nothing."""
+
+
 def inert(text):
     """Nothing invisible, no other direction, no line break; nothing that a client makes a link of."""
-    return text.isprintable() and http_free(text)
+    return text.isprintable() and http_free(text) and honest(text)
+
+
+def honest(text):
+    return PRETENDERS.search(text) is None
 
 
 def http_free(text):

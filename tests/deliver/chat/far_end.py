@@ -18,6 +18,7 @@ from sensor.deliver.notice import Notice, single
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.sink import Sink
 from sensor.errors import DeliveryError
+from tests.deliver.chat.contract import MORE_PAYLOADS, honest
 
 AT = 1_790_000_002 * 10**9
 
@@ -106,6 +107,11 @@ def is_over(examples: Any, **changes: Any) -> Notice:
     return fires(examples, state="resolved", resolved_at=AT, **changes)
 
 
+def payloads(examples: Any) -> list[str]:
+    """Everything that others might choose."""
+    return [*examples.payloads, *MORE_PAYLOADS]
+
+
 def hostile(examples: Any, written: str) -> Notice:
     """A notice in which everything that others choose is `written`."""
     [alert] = examples.hostile_world(written).all_alerts
@@ -148,10 +154,10 @@ async def check_failures(
             far.service = lambda _: Reply(final, {"message": f"no {secrets[0]}", "error": f"no {secrets[0]}"})
             note(await refusal(sink, notice), retry=False)
             before = len(far.got)
-            for status in (301, 302, 307, 308):
+            for status in (301, 302, 303, 307, 308):
                 far.service = lambda _, status=status: Reply(status, headers={"Location": f"{far.url}/elsewhere"})
                 note(await refusal(sink, notice), retry=False)
-            assert len(far.got) == before + 4, "no redirect is followed"
+            assert len(far.got) == before + 5, "no redirect is followed"
         monkeypatch.setattr(http, "TOTAL_SECONDS", 0.2)
         async with opened(sink_at(far.url)) as sink:
             far.stalls = True
@@ -178,5 +184,5 @@ def self_signed(folder: Path) -> ssl.SSLContext:
 
 
 def is_inert(shown: str) -> bool:
-    """Whether it is one or more lines of what can be seen."""
-    return all(char.isprintable() or char == "\n" for char in shown)
+    """Whether it is one or more lines of what can be seen, and is what it seems to be."""
+    return all(char.isprintable() or char == "\n" for char in shown) and honest(shown)

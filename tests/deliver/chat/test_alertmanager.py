@@ -17,7 +17,18 @@ from sensor.deliver.chat.alertmanager import Alertmanager, Settings
 from sensor.deliver.notice import Link, single
 from sensor.deliver.shapes import alert_object
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import FarEnd, Reply, check_failures, fires, hostile, is_inert, is_over, opened, refusal
+from tests.deliver.chat.far_end import (
+    FarEnd,
+    Reply,
+    check_failures,
+    fires,
+    hostile,
+    is_inert,
+    is_over,
+    opened,
+    payloads,
+    refusal,
+)
 
 BINARY = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 needs_alertmanager = pytest.mark.skipif(
@@ -117,7 +128,7 @@ async def test_long_texts_are_cut(examples):
 
 async def test_nothing_that_others_write_does_anything_in_what_comes_behind(examples):
     async with FarEnd(service).running() as far, opened(sink_at(far.url)) as sink:
-        for written in [*examples.payloads, "<http://evil.example|click>"]:
+        for written in [*payloads(examples), "<http://evil.example|click>"]:
             notice = hostile(examples, written)
             shape = {**notice.alerts[0], "fingerprint": "f1"}
             await sink.send(replace(notice, alerts=(shape,)), None)

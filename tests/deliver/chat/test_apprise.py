@@ -12,7 +12,7 @@ from sensor.base.settings import build
 from sensor.deliver.notice import Link
 from sensor.deliver.sink import SINKS
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import FarEnd, Reply, fires, hostile, is_inert, is_over, opened, refusal
+from tests.deliver.chat.far_end import FarEnd, Reply, fires, hostile, is_inert, is_over, opened, payloads, refusal
 
 pytest.importorskip("apprise", reason="needs the package apprise")
 
@@ -151,7 +151,7 @@ async def test_long_and_hostile_text(examples):
 
     sink = sink_at("http://x")
     sink._ask = keep
-    for notice in [long, *(hostile(examples, written) for written in [*examples.payloads, "see evil.example/x"])]:
+    for notice in [long, *(hostile(examples, written) for written in [*payloads(examples), "see evil.example/x"])]:
         await sink.send(notice, None)
     for values in asked:
         assert len(values["title"]) <= 250

@@ -10,9 +10,25 @@ from sensor.deliver.chat.discord import Discord, Settings
 from sensor.deliver.notice import Link
 from sensor.deliver.sink import SinkGone
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import FarEnd, Reply, check_failures, fires, hostile, is_inert, is_over, opened, refusal
+from tests.deliver.chat.far_end import (
+    FarEnd,
+    Reply,
+    check_failures,
+    fires,
+    hostile,
+    is_inert,
+    is_over,
+    opened,
+    payloads,
+    refusal,
+)
 
 HOOK = "/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f"
+
+
+def utf16(shown):
+    """Nobody says by which units Discord counts: by the smallest, it is right in any case."""
+    return len(shown.encode("utf-16-le")) // 2
 
 
 def discord(got):
@@ -25,16 +41,16 @@ def discord(got):
     total = 0
     for embed in body["embeds"]:
         assert set(embed) <= {"title", "description", "color", "timestamp", "fields", "url", "footer"}
-        assert 1 <= len(embed["title"]) <= 256
-        assert 1 <= len(embed["description"]) <= 4_096
+        assert 1 <= utf16(embed["title"]) <= 256
+        assert 1 <= utf16(embed["description"]) <= 4_096
         assert len(embed["fields"]) <= 25
         assert 0 <= embed["color"] <= 0xFFFFFF
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", embed["timestamp"])
         for field in embed["fields"]:
-            assert 1 <= len(field["name"]) <= 256
-            assert 1 <= len(field["value"]) <= 1_024
-            total += len(field["name"]) + len(field["value"])
-        total += len(embed["title"]) + len(embed["description"])
+            assert 1 <= utf16(field["name"]) <= 256
+            assert 1 <= utf16(field["value"]) <= 1_024
+            total += utf16(field["name"]) + utf16(field["value"])
+        total += utf16(embed["title"]) + utf16(embed["description"])
     assert total <= 6_000
     if got.method == "PATCH":
         assert re.fullmatch(rf"{HOOK}/messages/\d+", got.path)
@@ -110,10 +126,11 @@ async def test_how_long_discord_wants_us_to_wait(examples, headers, body, second
 
 
 @pytest.mark.parametrize("length", [10, 5_000, 50_000])
-async def test_long_messages_keep_all_limits(examples, length):
-    notice = fires(examples, summary="*" * length, destination=None)
+@pytest.mark.parametrize("letter", ["*", "😀", "中"])
+async def test_long_messages_keep_all_limits(examples, length, letter):
+    notice = fires(examples, summary=letter * length, destination=None)
     links = tuple(Link(f"mute {at}", f"https://router.lan/mute?{'t' * 400}{at}") for at in range(30))
-    notice = replace(notice, title="_" * length, lines=("*" * length,) * 40, links=links)
+    notice = replace(notice, title="_" * length, lines=(letter * length,) * 40, links=links)
     async with FarEnd(discord).running() as far, opened(sink_at(far.url)) as sink:
         await sink.send(notice, None)
     assert far.complaints == []
@@ -123,7 +140,7 @@ async def test_long_messages_keep_all_limits(examples, length):
 async def test_nothing_that_others_write_does_anything(examples):
     extra = ["<@&1>", "<@1> <#2>", "[click](http://evil.example)", "**b**", "```x```", "||spoiler||", ":skull:", "# h"]
     async with FarEnd(discord).running() as far, opened(sink_at(far.url)) as sink:
-        for written in [*examples.payloads, *extra]:
+        for written in [*payloads(examples), *extra]:
             await sink.send(hostile(examples, written), None)
     assert far.complaints == []
     for got in far.got:

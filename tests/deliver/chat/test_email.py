@@ -146,6 +146,16 @@ async def test_a_certificate_that_nobody_vouches_for(certificate, examples, secu
     assert (caught.value.retry, box.mails) == (True, [])
 
 
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_a_certificate_of_another_server(another_certificate, examples, security):
+    with (
+        running(another_certificate, security) as (box, port),
+        pytest.raises(DeliveryError, match="SSLCertVerificationError") as caught,
+    ):
+        await make(port, another_certificate, security=security).send(contract.alert(examples), None)
+    assert (caught.value.retry, box.mails) == (True, [])
+
+
 async def test_no_starttls_is_no_mail(certificate, examples):
     with (
         running(certificate, "none") as (box, port),
@@ -232,6 +242,13 @@ def test_hostile_text_is_inert(examples):
         assert contract.inert(read["Subject"]), payload
         text = re.sub(r"\n\w+: http://192\.168\.1\.1:8470/\S*", "", read.get_content())
         assert all(contract.inert(line) for line in text.splitlines()), payload
+
+
+def test_short_text_that_is_not_ascii_is_encoded(examples):
+    wire = message(contract.alert(examples, summary="Küche 😀"), "box@example.net", (ME,), None).as_bytes()
+    assert wire.isascii()
+    read = email.message_from_bytes(wire, policy=email.policy.default)
+    assert read.get_content().startswith("Küche 😀")
 
 
 def test_too_long_a_text_is_cut(examples):

@@ -20,7 +20,7 @@ from sensor.deliver.chat import mqtt
 from sensor.deliver.chat.mqtt import Mqtt, Settings, discovery
 from sensor.deliver.sink import SINKS
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import fires, hostile, is_over, opened, refusal, self_signed
+from tests.deliver.chat.far_end import fires, hostile, is_over, opened, payloads, refusal, self_signed
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/sbin")
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto (Debian package mosquitto)")
@@ -137,7 +137,7 @@ async def test_a_try_leaves_nothing(examples, tmp_path):
 @needs_mosquitto
 async def test_nothing_that_others_write_makes_topics(examples, tmp_path):
     async with broker(tmp_path) as port, opened(sink_at(port)) as sink:
-        for written in [*examples.payloads, "+", "#", "a/b", "$SYS/x"]:
+        for written in [*payloads(examples), "+", "#", "a/b", "$SYS/x"]:
             notice = hostile(examples, written)
             for name in ("box", written):
                 shape = {**notice.alerts[0], "fingerprint": written, "sensor": {"name": name, "version": "1"}}
@@ -186,6 +186,19 @@ async def test_tls(examples, tmp_path):
         assert "certificate" in str(error).lower()
         del error
         gc.collect()  # paho leaves the socket of a failed handshake to it
+
+
+@needs_mosquitto
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_certificate_of_another_broker(examples, tmp_path, another_certificate):
+    chain, authority = another_certificate.chain, another_certificate.authority
+    async with broker(tmp_path, "allow_anonymous true", f"certfile {chain}", f"keyfile {chain}") as port:
+        async with opened(sink_at(port, tls=True, ca_file=str(authority))) as sink:
+            error = await refusal(sink, fires(examples))
+        assert error.retry
+        assert "certificate" in str(error).lower()
+        del error
+        gc.collect()
 
 
 async def test_nobody_there(examples):

@@ -10,7 +10,18 @@ from sensor.deliver.chat import pushover
 from sensor.deliver.chat.pushover import Pushover, Settings
 from sensor.deliver.notice import Link
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import FarEnd, Reply, check_failures, fires, hostile, is_inert, is_over, opened, refusal
+from tests.deliver.chat.far_end import (
+    FarEnd,
+    Reply,
+    check_failures,
+    fires,
+    hostile,
+    is_inert,
+    is_over,
+    opened,
+    payloads,
+    refusal,
+)
 
 TOKEN, USER = "azGDORePK8gMaC0QOYAMyEEuzJnyUi", "uQiRzpo4DXghDmr9QzzfQu27cmVRsG"
 RECEIPT = "rLqVuqTRh62UzxtmqiaLzQmVcPgiCy"
@@ -111,7 +122,7 @@ async def test_it_is_left_alone_after_an_error(examples, sink_at):
 
 async def test_long_messages_keep_all_limits(examples, sink_at):
     links = tuple(Link("l" * 300, f"https://router.lan/{'x' * length}") for length in (600, 100, 3_000))
-    notice = replace(fires(examples), title="\u4e2d" * 5_000, lines=("a.b " * 5_000,) * 40, links=links)
+    notice = replace(fires(examples), title="😀" * 5_000, lines=("a.b 😀" * 5_000,) * 40, links=links)
     async with FarEnd(service).running() as far, opened(sink_at(far.url)) as sink:
         await sink.send(notice, None)
         await sink.send(replace(notice, links=links[1:]), None)
@@ -122,7 +133,7 @@ async def test_long_messages_keep_all_limits(examples, sink_at):
 
 async def test_nothing_that_others_write_does_anything(examples, sink_at):
     async with FarEnd(service).running() as far, opened(sink_at(far.url)) as sink:
-        for written in [*examples.payloads, "see evil.example/x now", "&priority=2&url=http://evil.example"]:
+        for written in [*payloads(examples), "see evil.example/x now", "&priority=2&url=http://evil.example"]:
             await sink.send(hostile(examples, written), None)
     assert far.complaints == []
     for body in map(values, far.got):

@@ -8,7 +8,18 @@ from sensor.base.settings import build
 from sensor.deliver.chat.signal import Settings, Signal
 from sensor.deliver.notice import Link
 from sensor.errors import ConfigError
-from tests.deliver.chat.far_end import FarEnd, Reply, check_failures, fires, hostile, is_inert, is_over, opened, refusal
+from tests.deliver.chat.far_end import (
+    FarEnd,
+    Reply,
+    check_failures,
+    fires,
+    hostile,
+    is_inert,
+    is_over,
+    opened,
+    payloads,
+    refusal,
+)
 
 NUMBER, FRIEND, GROUP = "+491701234567", "+491707654321", "group.ckRzaEd4VmRzNnJaASAEsasa="
 SENT = "1790000002123"
@@ -76,7 +87,7 @@ async def test_whose_fault_a_400_is(examples, said, retry):
 
 async def test_long_messages_keep_all_limits(examples):
     links = tuple(Link("mute", f"https://router.lan/{'x' * 300}") for _ in range(20))
-    notice = replace(fires(examples), title="x" * 5_000, lines=("\u4e2d" * 5_000,) * 40, links=links)
+    notice = replace(fires(examples), title="x" * 5_000, lines=("\u4e2d😀" * 2_500,) * 40, links=links)
     async with FarEnd(signal).running() as far, opened(sink_at(far.url)) as sink:
         await sink.send(notice, None)
     assert far.complaints == []
@@ -84,7 +95,7 @@ async def test_long_messages_keep_all_limits(examples):
 
 async def test_nothing_that_others_write_does_anything(examples):
     async with FarEnd(signal).running() as far, opened(sink_at(far.url)) as sink:
-        for written in [*examples.payloads, "see evil.example/x now"]:
+        for written in [*payloads(examples), "see evil.example/x now"]:
             await sink.send(hostile(examples, written), None)
     assert far.complaints == []
     for body in (got.json for got in far.got):
