@@ -10,9 +10,7 @@ from sensor.account.locality import Local, Locality
 from sensor.base.addresses import address_text, is_global, parse_address
 from sensor.config import parse
 from sensor.decode.headers import HeaderDecoder
-from sensor.errors import SensorError
 from sensor.house import House
-from sensor.selftest import clients
 from sensor.selftest.clients import CLIENTS, SEGMENT, Packets
 from tests.decode.batches import batch_of
 from tests.frames import batches
@@ -89,9 +87,3 @@ def test_loading_scapy_leaves_nothing(tmp_path):
     )
     assert done.stdout == "False\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_scapy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scapy.layers.inet", None)
-    with pytest.raises(SensorError, match=r"^selftest needs the package scapy; install it with: .*'scapy>=2.7'$"):
-        clients.Packets(CLIENTS[0])
