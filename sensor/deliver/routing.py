@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from sensor.base.hours import LOCAL, QuietHours, Zone, within
 from sensor.base.times import SECOND
 from sensor.base.units import Count, Duration
 from sensor.deliver.notice import Notice, single
@@ -50,6 +51,14 @@ class NotifySettings:
     """An alert that goes on is told of again so often; "0s" is never."""
     max_per_hour: Count = Count(30)
     """Messages; beyond it only critical alerts, and one that says how many there were."""
+    quiet: tuple[QuietHours, ...] = ()
+    """Only what is critical is told then; the rest together, afterwards."""
+    timezone: Zone = Zone(LOCAL)  # noqa: RUF009
+    """Whose clocks `quiet` is about."""
+
+    def is_quiet(self, now: int) -> bool:
+        """Whether it is quiet hours."""
+        return within([each.hours for each in self.quiet], now, self.timezone.info)
 
 
 @dataclass(frozen=True, slots=True)

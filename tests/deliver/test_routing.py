@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from sensor.base.hours import QuietHours, Zone
+from sensor.config import parse
 from sensor.deliver.routing import FEW, SHOWN, NotifySettings, Outgoing, Router
+from sensor.errors import ConfigError
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
@@ -163,3 +166,29 @@ def test_a_clock_step_holds_nothing_back_for_ever(step: int) -> None:
     lab.take(alert(1), alert(2))
     lab.now += step * SECOND
     assert [out.notice.kind for out in lab.wait(61) if out.audience == "people"]
+
+
+def test_quiet_hours_as_they_are_configured() -> None:
+    notify = parse({"notify": {"quiet": ["22:00-07:00", "Sat,Sun 00:00-10:00"], "timezone": "UTC"}}).notify
+    router = Router(notify, quiet=notify.is_quiet)
+    evening = 1_795_557_600 * SECOND  # Tuesday, 24 November 2026, 22:00
+    assert [out.audience for out in router.take(alert(), evening)] == ["programs"]
+    assert router.tick(evening + 9 * 3_600 * SECOND - 1) == []
+    [digest] = router.tick(evening + 9 * 3_600 * SECOND)
+    assert digest.notice.kind == "digest"
+    assert not NotifySettings().is_quiet(evening)
+    assert NotifySettings(quiet=(QuietHours("03:00-04:00"),), timezone=Zone("Asia/Kathmandu")).is_quiet(evening)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"quiet": ["at night"]}, r"^notify\.quiet: 'at night' are no hours; write them like 22:00-07:00 or Sat"),
+        ({"quiet": "22:00-07:00"}, r"^notify\.quiet: expected a list"),
+        ({"quiet": ["Xyz 22:00-07:00"]}, r"^notify\.quiet: 'xyz' is no day"),
+        ({"timezone": "Mars"}, r"^notify\.timezone: no time zone 'Mars'"),
+    ],
+)
+def test_settings(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse({"notify": settings})
