@@ -1,6 +1,7 @@
 """What the router knows of alerts: what runs, what people were told of it, what waits. All of it outlives a kill."""
 
 import json
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Known:
     """What is known of one fingerprint; whoever changes it tells `Memory.note`."""
 
     alert: Json
-    """In its last state."""
+    """In its last state; of what is over, only what tells it apart."""
     runs: bool = False
     """Programs were told that it fires, and not that it is over."""
     told_at: int | None = None
@@ -123,6 +124,7 @@ class Memory:
             self._live.pop(fingerprint, None)
             self._past.pop(fingerprint, None)
             if known.told_at is not None:
+                known.alert = {"fingerprint": fingerprint, "state": known.alert["state"]}  # all that is needed of it
                 self._past[fingerprint] = known
             if len(self._past) > MAX_TOLD:
                 self._changed[self._past.popitem(last=False)[0]] = None
@@ -191,11 +193,16 @@ def _row(known: Known) -> Told | None:
     return Told(known.fingerprint, facts, alert)
 
 
+def _lean(pairs: list[tuple[str, Any]]) -> Json:
+    """Thousands of alerts have the same keys."""
+    return {sys.intern(key): value for key, value in pairs}
+
+
 def _known(row: Told) -> Known | None:
     """Out of the store; None where it is not what `_row` wrote."""
     try:
         runs, told_at, is_open, key, waits = json.loads(row.facts or "")
-        alert = json.loads(row.alert or "")
+        alert = json.loads(row.alert or "", object_pairs_hook=_lean)
         if alert["fingerprint"] != row.fingerprint or waits not in (*BUCKETS, None):
             return None
         known = Known(alert, bool(runs), None if told_at is None else int(told_at), bool(is_open), str(key), waits)
