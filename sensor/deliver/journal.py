@@ -276,13 +276,15 @@ class Journal:
             return
         try:
             waiting = await self._call(self._store.open)
-            told = None if self._opened else await self._call(self._store.told)
+            told = await self._call(self._told)
         except DataError as error:
             if self._opened:
                 raise StoreError(str(error)) from None
             raise
-        if told is not None or self._store.damage:
+        if not self._opened:
             self.recall(told)
+        elif not told:
+            self.recall(None)
         self._opened = True
         settled = settled | self._marks.keys() | self._forgotten | self._numbers.keys()
         # A commit that failed may have been one.
@@ -291,6 +293,14 @@ class Journal:
             is_ours = letter.number in settled or (letter.sink, letter.notice) in ours
             if letter.number is not None and not is_ours and self.found(letter):
                 self._numbers[letter.number] = letter
+
+    def _told(self) -> list[Told]:
+        """Where it cannot be read the store is opened again, so that nothing is taken for forgotten."""
+        try:
+            return self._store.told()
+        except StoreError:
+            self._store.close()
+            raise
 
     def _stored(self, fresh: Fresh, asked: Fresh, numbers: tuple[tuple[int, str], ...]) -> None:
         """The letters of a message have numbers now; what changed meanwhile is written next."""
