@@ -1,4 +1,4 @@
-"""What people are told outlives kills: digests, storms, and what is remembered (O8, O9, O10, S1)."""
+"""What people are told outlives kills: digests, storms, and what is remembered (O8, O9, O10, S1, S14)."""
 
 import asyncio
 import json
@@ -15,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from sensor import cli
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import MAX_BATCH, Journal
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.routing import FEW, NotifySettings, Router
 from sensor.deliver.snapshots import SensorInfo
+from sensor.model.letter import Batch, Fresh, Letter
 from sensor.store.outbox import OutboxStore
-from tests.deliver.letters import Clock, Scripted, down, running
+from tests.deliver.letters import Clock, Scripted, down, running, until
 from tests.hostile.told import CLIENTS, alert
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,8 +118,10 @@ async def test_a_storm_with_a_kill_in_the_middle_is_a_handful_of_messages_that_a
         stored, _ = await life(store, 0, people, program, at_once=250, kill=250)
         assert stored == 250
         await life(store, stored, people, program, at_once=250)
-    assert len(people.bodies) <= FEW + 3
-    assert sum(counted(body) for body in people.bodies) == CLIENTS
+    different = {json.dumps(body) for body in people.bodies}
+    assert len(people.bodies) - len(different) <= 1, "one attempt was under way at the kill"
+    assert len(different) <= FEW + 3
+    assert sum(counted(body) for body in different) == CLIENTS
     assert len({body["id"] for body in program.bodies}) == CLIENTS
 
 
@@ -130,7 +134,7 @@ async def test_storm_after_storm_takes_no_more_memory(tmp_path):
         _, again = await life(store, stored, people, program, at_once=CLIENTS, last=stored + CLIENTS)
     assert len(people.bodies) <= (storms + 1) * 2 * (FEW + 2)
     assert sum(counted(body) for body in people.bodies) == (storms + 1) * 2 * CLIENTS
-    assert len({(body["id"], body["state"]) for body in program.bodies}) == (storms + 1) * 2 * CLIENTS
+    assert program.bodies == []
     print(f"memory in KB: {memory}, after a restart {again}")
     assert memory[-1] - memory[1] < 5_000
     assert again[-1] - memory[1] < 5_000
@@ -211,3 +215,46 @@ async def test_a_restart_while_it_fires_tells_nobody_again_and_its_end_still_com
             delivery.tell(again)
         got.append(sink.got)
     assert [len(each) for each in got] == [1, 0, 1]
+
+
+async def test_ten_thousand_alerts_in_a_minute_are_told_or_counted(tmp_path):
+    """O8: people get a few messages, which tell of all; how many only as a number, metrics show."""
+    now = [time.time_ns()]
+    people = Scripted(name="people")
+    journal, router = Journal(OutboxStore(tmp_path / "outbox.db", time.monotonic)), Router(NotifySettings())
+    outboxes = [Outbox(people, journal)]
+    delivery = Delivery(lambda: SensorInfo("box", "0"), outboxes, journal, lambda: now[0], router)
+    titles = []
+    whole = people.send
+
+    async def noted(notice, earlier):
+        titles.append(notice.title)
+        return await whole(notice, earlier)
+
+    people.send = noted
+    async with running(delivery, drain=False):
+        for second in range(100):
+            for number in range(second * 166, second * 166 + 166) if second < 60 else ():
+                delivery.tell(alert(number))
+            now[0] += 10**9
+            reminding = asyncio.ensure_future(delivery.remind())
+            await asyncio.sleep(0)
+            reminding.cancel()
+            await journal.flushed()
+        await until(lambda: not outboxes[0].waiting)
+    assert len(titles) <= FEW + 3
+    assert sum(counted(title) for title in titles) == 60 * 166
+    assert router.suppressed["room"] > 0
+
+
+def test_a_wrong_setting_leaves_what_waits_alone(tmp_path, capsys):
+    """S14."""
+    with closing(OutboxStore(tmp_path / "outbox.db", time.monotonic)) as store:
+        store.open()
+        letter = Letter("lab", "a.firing", "a", "warning", "watchlist", 5, time.monotonic())
+        store.write(Batch((Fresh("{}", (letter,)),)))
+    before = (tmp_path / "outbox.db").read_bytes()
+    (tmp_path / "idlewire.toml").write_text(f'state_dir = "{tmp_path}"\n[notify]\nquiet = ["at night"]\n')
+    assert cli.main(["run", "--config", str(tmp_path / "idlewire.toml")]) == 1
+    assert "notify.quiet: 'at night' are no hours" in capsys.readouterr().err
+    assert (tmp_path / "outbox.db").read_bytes() == before
