@@ -104,7 +104,8 @@ class App:
             Outbox(each.plugin(str(each.name), each.settings, __version__), journal, each.min_severity)
             for each in config.sink
         ]
-        self.delivery = Delivery(self.house.sensor, outboxes, journal, router=Router(config.notify))
+        router = Router(config.notify, quiet=config.notify.is_quiet)
+        self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router)
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
         metrics = Metrics(
             self.house, outboxes, [each.name for each in config.detect.detectors], journal, self.delivery.router

@@ -5,17 +5,20 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from sensor.deliver.journal import Journal
 from sensor.deliver.log import log_alert
 from sensor.deliver.notice import Notice, single
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.repeats import MOST_AT_ONCE, Repeats
 from sensor.deliver.routing import Outgoing, Router
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import SensorInfo
 from sensor.model.alert import Alert, State
 from sensor.model.letter import Fresh, Letter
+from sensor.model.told import Told
 
 TICK = 1.0
 """Seconds between two looks at what waits to be told together."""
@@ -46,6 +49,11 @@ class Delivery:
         self._clock = clock
         self.router = router
         self._by_name = {outbox.name: outbox for outbox in outboxes}
+        self._repeats = [
+            (outbox, Repeats(outbox.sink.repeat))
+            for outbox in outboxes
+            if outbox.sink.repeat and not outbox.sink.groups
+        ]
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
         self._said = count(1)
@@ -53,6 +61,7 @@ class Delivery:
         journal.known = lambda letter: self._by_name[letter.sink].known(letter)
         journal.drop = lambda letter: self._by_name[letter.sink].drop(letter)
         journal.found = self._found
+        journal.recall = self._recall
         journal.trouble = self._trouble
         for outbox in outboxes:
             outbox.on_gone = self._gone
@@ -69,27 +78,52 @@ class Delivery:
         if self.router is None:
             self.put(single(shape, self._clock()))
         else:
-            self._put_out(self.router.take(shape, self._clock()))
+            self._put_out(self.router, self.router.take(shape, self._clock()))
 
     async def remind(self) -> None:
         """Tells people what is due because time has passed; until cancelled."""
         while self.router is not None:
-            self._put_out(self.router.tick(self._clock()))
+            self._put_out(self.router, self.router.tick(self._clock()))
+            self._repeat(self.router, self._clock())
             await asyncio.sleep(TICK)
 
-    def _put_out(self, messages: Iterable[Outgoing]) -> None:
+    def _put_out(self, router: Router, messages: Iterable[Outgoing]) -> None:
+        """What the router remembers from now on is stored with the messages that it made, so that a kill parts none."""
+        several = []
         for message in messages:
             people = message.audience == "people"
-            self._put(message.notice, [outbox for outbox in self.outboxes if outbox.sink.groups == people])
+            several += self._fresh(message.notice, [each for each in self.outboxes if each.sink.groups == people])
+        changes = router.memory.changes()
+        self.journal.put_together(several, changes if self.outboxes else ())
+
+    def _repeat(self, router: Router, now: int) -> None:
+        for outbox, repeats in self._repeats:
+            for alert in repeats.due(router.firing(), now, MOST_AT_ONCE - outbox.waiting):
+                notice = single(alert, now)
+                self._put(replace(notice, id=f"{notice.id}.again.{now}"), [outbox])
+                outbox.outcomes.repeated += 1
+
+    def _recall(self, rows: list[Told] | None) -> None:
+        if self.router is None:
+            return
+        if rows is not None:
+            self.router.load(rows, self._clock())
+            return
+        self.router.memory.rewrite()
+        self._put_out(self.router, ())
 
     def put(self, notice: Notice, but: Outbox | None = None) -> None:
         """One message, stored before it is sent for the first time; never waits. `but`: whose sink it is not for."""
         self._put(notice, [outbox for outbox in self.outboxes if outbox is not but])
 
     def _put(self, notice: Notice, outboxes: Sequence[Outbox]) -> None:
+        for fresh in self._fresh(notice, outboxes):
+            self.journal.put(fresh)
+
+    def _fresh(self, notice: Notice, outboxes: Sequence[Outbox]) -> list[Fresh]:
+        """One, or none where no sink is to get it."""
         letters = tuple(letter for outbox in outboxes if (letter := outbox.address(notice)) is not None)
-        if letters:
-            self.journal.put(Fresh(json.dumps(notice.to_json(), separators=(",", ":")), letters))
+        return [Fresh(json.dumps(notice.to_json(), separators=(",", ":")), letters)] if letters else []
 
     async def start(self) -> None:
         """Open the sinks; nothing is sent."""

@@ -5,19 +5,20 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from sensor.base.bounded import BoundedDict
+from sensor.deliver.unstored import Unstored
 from sensor.errors import DataError, StoreError
-from sensor.model.alert import SEVERITIES, State
+from sensor.model.alert import State
 from sensor.model.letter import Batch, Fresh, Letter, Written
+from sensor.model.told import Told
 
-MAX_UNSTORED = 5_000
-"""Messages that are kept in memory until they are stored; beyond it the oldest of the lowest severity go."""
 MAX_BATCH = 100
 """Messages in one transaction, so that it needs little room on the disk and takes little time."""
 MAX_CACHED = 64
@@ -44,6 +45,9 @@ class Store(Protocol):
 
     def open(self) -> list[Letter]:
         """What waits in it. DataError: it cannot be used at all."""
+
+    def told(self) -> list[Told]:
+        """What is remembered of alerts."""
 
     def close(self) -> None:
         """Let go."""
@@ -81,6 +85,8 @@ class Journal:
         """Called with each letter that is none: the store has sent it, or has given it up, or it waits already."""
         self.found: Callable[[Letter], bool] = lambda _: True
         """Called with each letter that waits in the store; whether it is new to its outbox."""
+        self.recall: Callable[[list[Told] | None], None] = lambda _: None
+        """Called with what the store remembers of alerts; None where it had to begin anew and has to be told."""
         self.drop: Callable[[Letter], None] = lambda _: None
         """Called with each letter for which there is no room in memory."""
         self.trouble: Callable[[str, State, str], None] = lambda what, state, text: None
@@ -88,16 +94,12 @@ class Journal:
         self._store = store
         self._clock = clock
         self._thread: ThreadPoolExecutor | None = None
-        self._fresh: list[Fresh] = []
-        self._flying: list[Fresh] = []
-        self._unstored: set[int] = set()
-        self._gone: set[int] = set()
+        self._queue = Unstored()
         self._held: dict[int, Letter] = {}
         self._marks: dict[int, Letter] = {}
         self._references: dict[tuple[str, str], str] = {}
         self._forgotten: set[int] = set()
         self._numbers: dict[int, Letter] = {}
-        self._bodies: dict[str, str] = {}
         self._cache: BoundedDict[str, str] = BoundedDict(MAX_CACHED)
         self._wake = asyncio.Event()
         self._turn = asyncio.Condition()
@@ -109,7 +111,7 @@ class Journal:
     @property
     def unstored(self) -> int:
         """Messages that are in memory only."""
-        return len(self._fresh) + len(self._flying)
+        return len(self._queue)
 
     async def open(self) -> None:
         """Open the store and hand out what waits in it. DataError: it is newer; a disk that refuses is tried again."""
@@ -129,13 +131,20 @@ class Journal:
 
     def put(self, fresh: Fresh) -> None:
         """A message to be stored; its letters are released afterwards."""
-        self._fresh.append(fresh)
-        self._bodies[fresh.letters[0].notice] = fresh.body
         self._held.update((id(letter), letter) for letter in fresh.letters)
-        self._unstored.update(id(letter) for letter in fresh.letters)
-        if len(self._fresh) > MAX_UNSTORED:
-            self._make_room()
+        for letter in self._queue.put(fresh):
+            self._held.pop(id(letter), None)
+            if letter.fate == "waiting":
+                self.drop(letter)
         self._request()
+
+    def put_together(self, several: Sequence[Fresh], told: Sequence[Told]) -> None:
+        """Messages, perhaps none, and what is remembered from then on: stored in one transaction."""
+        for at, fresh in enumerate(several):
+            self.put(replace(fresh, joined=at > 0))
+        if told:
+            self._queue.remember(told)
+            self._request()
 
     def mark(self, letter: Letter, *, lazily: bool = False) -> None:
         """It changed. `lazily`: a restart can do without that."""
@@ -162,9 +171,8 @@ class Journal:
             self._forgotten.add(letter.number)
             self._marks.pop(letter.number, None)
             self._numbers.pop(letter.number, None)
-        elif id(letter) in self._unstored:
+        elif self._queue.leave_out(letter):
             self._held.pop(id(letter), None)
-            self._gone.add(id(letter))
         self._request()
 
     async def flushed(self) -> None:
@@ -178,7 +186,7 @@ class Journal:
 
         StoreError: it cannot be read now.
         """
-        body = self._bodies.get(letter.notice) or self._cache.get(letter.notice)
+        body = self._queue.bodies.get(letter.notice) or self._cache.get(letter.notice)
         reference = self._references.get((letter.sink, letter.key))
         if body is not None and reference is not None:
             return body, reference
@@ -223,7 +231,7 @@ class Journal:
         if self._broken and self._clock() < self._retry_at:
             self._release(list(self._held.values()))
         else:
-            for _ in range(max(1, math.ceil(len(self._fresh) / MAX_BATCH))):
+            for _ in range(max(1, math.ceil(len(self._queue.fresh) / MAX_BATCH))):
                 await self._try_to_write()
                 if self._broken:
                     break
@@ -232,7 +240,7 @@ class Journal:
             self._turn.notify_all()
 
     async def _try_to_write(self) -> None:
-        fresh = self._take()
+        fresh, told = self._queue.take(MAX_BATCH)
         marks, references, forgotten = self._marks, self._references, self._forgotten
         self._marks, self._references, self._forgotten = {}, {}, set()
         self._lazy_at = None
@@ -241,13 +249,13 @@ class Journal:
             tuple(copy.copy(letter) for letter in marks.values()),
             dict(references),
             tuple(forgotten),
+            tuple(told.values()),
         )
-        self._flying = fresh
         try:
             await self._open_store(forgotten | marks.keys())
             written = await self._call(partial(self._store.write, batch))
         except BaseException as error:
-            self._fresh, self._flying = fresh + self._fresh, []
+            self._queue.give_back()
             self._marks = {**marks, **self._marks}
             self._references = {**references, **self._references}
             self._forgotten |= forgotten
@@ -256,7 +264,7 @@ class Journal:
             self._refused(error)
             self._release(list(self._held.values()))
             return
-        self._flying = []
+        self._queue.landed()
         self._taken()
         self.dead = dict(written.dead)
         for each, asked, numbers in zip(fresh, batch.fresh, written.known, strict=True):
@@ -268,26 +276,39 @@ class Journal:
             return
         try:
             waiting = await self._call(self._store.open)
+            told = await self._call(self._told)
         except DataError as error:
             if self._opened:
                 raise StoreError(str(error)) from None
             raise
+        if not self._opened:
+            self.recall(told)
+        elif not told:
+            self.recall(None)
         self._opened = True
         settled = settled | self._marks.keys() | self._forgotten | self._numbers.keys()
         # A commit that failed may have been one.
-        ours = {(each.sink, each.notice) for fresh in (*self._flying, *self._fresh) for each in fresh.letters}
+        ours = {(each.sink, each.notice) for fresh in self._queue for each in fresh.letters}
         for letter in waiting:
             is_ours = letter.number in settled or (letter.sink, letter.notice) in ours
             if letter.number is not None and not is_ours and self.found(letter):
                 self._numbers[letter.number] = letter
 
+    def _told(self) -> list[Told]:
+        """Where it cannot be read the store is opened again, so that nothing is taken for forgotten."""
+        try:
+            return self._store.told()
+        except StoreError:
+            self._store.close()
+            raise
+
     def _stored(self, fresh: Fresh, asked: Fresh, numbers: tuple[tuple[int, str], ...]) -> None:
         """The letters of a message have numbers now; what changed meanwhile is written next."""
         notice = fresh.letters[0].notice
-        self._bodies.pop(notice, None)
+        self._queue.bodies.pop(notice, None)
         self._cache.put(notice, fresh.body)
         for letter, then, (number, fate) in zip(fresh.letters, asked.letters, numbers, strict=True):
-            self._unstored.discard(id(letter))
+            was_left_out = self._queue.settle(letter)
             owner = self._numbers.get(number)
             is_known = then.fate == "waiting" and (fate != "waiting" or owner not in (None, letter))
             if is_known and self._held.pop(id(letter), None) is not None:
@@ -296,8 +317,7 @@ class Journal:
                 continue
             has_changed = letter != then
             letter.number = number
-            if id(letter) in self._gone:
-                self._gone.remove(id(letter))
+            if was_left_out:
                 self.forget(letter)
             elif letter.fate == "waiting":
                 self._numbers[number] = letter
@@ -334,44 +354,6 @@ class Journal:
         while self._store.damage:
             self._store.damage.pop()
             self.trouble("damage", "firing", "the file of waiting messages was damaged: it was put aside, unsent")
-
-    def _take(self) -> list[Fresh]:
-        """The next messages to be stored, without the letters that are gone."""
-        taken, self._fresh = self._fresh[:MAX_BATCH], self._fresh[MAX_BATCH:]
-        kept = []
-        for fresh in taken:
-            left = tuple(letter for letter in fresh.letters if id(letter) not in self._gone)
-            if len(left) < len(fresh.letters):
-                self._disown(letter for letter in fresh.letters if id(letter) in self._gone)
-            if left:
-                kept.append(Fresh(fresh.body, left))
-            else:
-                self._bodies.pop(fresh.letters[0].notice, None)
-        return kept
-
-    def _make_room(self) -> None:
-        """Some at a time, as a flood asks often. What is settled goes first: it has nothing to lose."""
-        order = sorted(self._fresh, key=self._worth)
-        going = order[: len(order) - MAX_UNSTORED + MAX_UNSTORED // 50]
-        ids = {id(fresh) for fresh in going}
-        self._fresh = [fresh for fresh in self._fresh if id(fresh) not in ids]
-        for fresh in going:
-            self._disown(fresh.letters)
-            self._bodies.pop(fresh.letters[0].notice, None)
-            for letter in fresh.letters:
-                self._held.pop(id(letter), None)
-                if letter.fate == "waiting":
-                    self.drop(letter)
-
-    def _worth(self, fresh: Fresh) -> int:
-        if all(letter.fate == "delivered" or id(letter) in self._gone for letter in fresh.letters):
-            return -1
-        return SEVERITIES.index(fresh.letters[0].severity)
-
-    def _disown(self, letters: Iterable[Letter]) -> None:
-        gone = [id(letter) for letter in letters]
-        self._unstored.difference_update(gone)
-        self._gone.difference_update(gone)
 
     async def _call(self, work: Callable[[], T]) -> T:
         if self._thread is None:

@@ -54,6 +54,8 @@ class Outcomes:
     """The message could not be read any more."""
     retried: int = 0
     """Attempts beyond the first; not an end."""
+    repeated: int = 0
+    """Messages that say again what goes on; not an end."""
 
     def items(self) -> list[tuple[str, int]]:
         """(outcome, count), in a fixed order."""

@@ -8,33 +8,37 @@
 4. In quiet hours only `critical` is told; the rest comes as one digest afterwards.
 5. Beyond `max_per_hour` messages only `critical` is told; the rest comes as one message with a number.
 6. Whatever is held back is counted by its reason. Nothing here knows a clock or a sink.
+7. All of it outlives a restart (`memory.py`). An alert that fires again afterwards goes on: people are not told again.
+   One that does not within GONE_AFTER is told to be over, where its beginning was told.
 """
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from sensor.base.times import SECOND
+from sensor.base.hours import LOCAL, QuietHours, Zone, within
+from sensor.base.times import SECOND, rfc3339
 from sensor.base.units import Count, Duration
-from sensor.deliver.notice import Notice, single
-from sensor.model.alert import SEVERITIES
+from sensor.deliver.memory import MAX_HELD, Bucket, Known, Memory
+from sensor.deliver.notice import Json, Notice, single
+from sensor.deliver.together import client_of, together
+from sensor.model.told import Told
 
 FEW = 3
 """Clients that get a message each when several speak at once."""
 
-SHOWN = 10
-"""Alerts that one message tells of in words; of the others it gives the number."""
+GONE_AFTER = 3_600 * SECOND
+"""ns that the sensor runs; by then an alert from before its start has fired again, or is over."""
 
-MAX_TOLD = 5_000
-"""Fingerprints whose last message is remembered; the oldest go."""
+MOST_AT_ONCE = 100
+"""Alerts that are found to be over in one look."""
 
-MAX_HELD = 2_000
-"""Alerts that wait to be told together; further ones are only counted."""
+LONGEST_STEP = 5 * SECOND
+"""ns between two looks; if there seem to be more, the clock was set."""
 
 HOUR = 3_600 * SECOND
 
-Json = dict[str, Any]
 Audience = Literal["people", "programs"]
 
 
@@ -50,6 +54,14 @@ class NotifySettings:
     """An alert that goes on is told of again so often; "0s" is never."""
     max_per_hour: Count = Count(30)
     """Messages; beyond it only critical alerts, and one that says how many there were."""
+    quiet: tuple[QuietHours, ...] = ()
+    """Only what is critical is told then; the rest together, afterwards."""
+    timezone: Zone = Zone(LOCAL)  # noqa: RUF009
+    """Whose clocks `quiet` is about."""
+
+    def is_quiet(self, now: int) -> bool:
+        """Whether it is quiet hours."""
+        return within([each.hours for each in self.quiet], now, self.timezone.info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +72,8 @@ class Outgoing:
     audience: Audience
 
 
-@dataclass(slots=True)
-class _Told:
-    """What people know of one fingerprint."""
-
-    at: int
-    """ns of the last message."""
-    is_open: bool
-    """They were told that it fires, and not that it is over."""
-    alert: Json
-
-
-@dataclass(slots=True)
-class _Held:
-    """Alerts that wait, by fingerprint: the latest state of each."""
-
-    alerts: OrderedDict[str, Json] = field(default_factory=OrderedDict)
-    beyond: int = 0
-
-    def add(self, alert: Json) -> None:
-        fingerprint = alert["fingerprint"]
-        if fingerprint in self.alerts or len(self.alerts) < MAX_HELD:
-            self.alerts[fingerprint] = alert
-        else:
-            self.beyond += 1
-
-    def take(self) -> tuple[list[Json], int]:
-        alerts, beyond = list(self.alerts.values()), self.beyond
-        self.alerts.clear()
-        self.beyond = 0
-        return alerts, beyond
-
-
 class Router:
-    """Turns alerts into messages; `now` is ns of the wall clock."""
+    """Turns alerts into messages; `now` is ns of the wall clock, which may be set at any time."""
 
     def __init__(
         self,
@@ -103,119 +83,165 @@ class Router:
         muted: Callable[[Json, int], str | None] = lambda _alert, _now: None,
     ) -> None:
         """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: why nobody wants to hear of it, or None."""
-        self.suppressed: Counter[str] = Counter(dict.fromkeys(("muted", "cooldown", "quiet", "cap"), 0))
+        self.suppressed: Counter[str] = Counter(
+            dict.fromkeys(("muted", "cooldown", "continuing", "quiet", "cap", "room"), 0)
+        )
         """Reason -> states of alerts that were not told at their time."""
+        self.memory = Memory()
+        """Whoever stores the messages stores its `changes` along with them."""
         self._settings = settings
         self._quiet = quiet
         self._muted = muted
-        self._told: OrderedDict[str, _Told] = OrderedDict()
-        self._waiting = _Held()
         self._waiting_since: int | None = None
         self._last_of: dict[str, int] = {}
         """Client -> ns of its last message, within `group_wait`."""
-        self._digest, self._rest = _Held(), _Held()
         self._sent: deque[int] = deque()
         """ns of the messages of the last hour."""
         self._number = 0
+        self._now = 0
+        self._gone_in: int | None = None
+        """ns until alerts from before the start are over; None: there are none."""
 
     def take(self, alert: Json, now: int) -> list[Outgoing]:
         """One state of one alert."""
+        self._follow_clock(now)
         reason = self._muted(alert, now)
-        if reason is not None:
+        if reason is not None and not self._is_end(alert):
             self.suppressed["muted"] += 1
+            self.memory.of(alert).seen = True
             return []
-        return [Outgoing(single(alert, now), "programs"), *self._for_people(alert, now)]
+        return self._taken(alert, now)
 
     def tick(self, now: int) -> list[Outgoing]:
         """What is due because time has passed."""
+        since = self._follow_clock(now)
         out: list[Outgoing] = []
-        self._last_of = {who: at for who, at in self._last_of.items() if 0 <= now - at < self._settings.group_wait}
-        if self._waiting_since is not None and abs(now - self._waiting_since) >= self._settings.group_wait:
+        self._last_of = {who: at for who, at in self._last_of.items() if now - at < self._settings.group_wait}
+        if self._waiting_since is not None and now - self._waiting_since >= self._settings.group_wait:
             out += self._flush(now)
-        if self._digest.alerts and not self._quiet(now):
-            out += self._told_together("digest", *self._digest.take(), now)
-        if self._rest.alerts and self._has_room(now):
-            out += self._told_together("rest", *self._rest.take(), now)
-        return out + self._reminders(now)
+        if not self._quiet(now):
+            out += self._held_back("digest", now)
+            if self._has_room(now):
+                out += self._held_back("rest", now)
+        return out + self._gone(since, now) + self._reminders(now)
 
-    def _for_people(self, alert: Json, now: int) -> list[Outgoing]:
-        fingerprint, firing = alert["fingerprint"], alert["state"] == "firing"
-        told = self._told.get(fingerprint)
-        waits = fingerprint in self._waiting.alerts or fingerprint in self._digest.alerts
-        if not firing and not (waits or (told is not None and told.is_open)):
+    def firing(self) -> Iterator[Json]:
+        """What programs were told of and is not over."""
+        return (known.alert for known in self.memory.live() if known.runs)
+
+    def load(self, rows: Iterable[Told], now: int) -> None:
+        """What an earlier run knew."""
+        self._follow_clock(now)
+        self.memory.load(rows)
+        self.memory.not_after(now)
+        live = list(self.memory.live())
+        if any(not known.seen for known in live):
+            self._gone_in = GONE_AFTER
+        if self.memory.waiting("group") and self._waiting_since is None:
+            self._waiting_since = now
+        told = sorted({known.told_at for known in live if known.told_at is not None})
+        self._sent.extendleft(at for at in reversed(told) if now - at < HOUR)
+
+    def _is_end(self, alert: Json) -> bool:
+        """Of something that was told."""
+        return alert["state"] == "resolved" and self.memory.of(alert).runs
+
+    def _taken(self, alert: Json, now: int) -> list[Outgoing]:
+        known = self.memory.of(alert)
+        people = self._for_people(known, alert, now)
+        known.runs = alert["state"] == "firing"
+        known.seen = True
+        self.memory.note(known)
+        return [Outgoing(single(alert, now), "programs"), *people]
+
+    def _for_people(self, known: Known, alert: Json, now: int) -> list[Outgoing]:
+        before, known.alert = known.alert, alert
+        firing, loud = alert["state"] == "firing", alert["severity"] == "critical"
+        if firing and known.told_at is not None and (reason := self._told_already(known, now)):
+            self.suppressed[reason] += 1
+            known.is_open = True
+            if before["state"] == "resolved":
+                self.memory.release(known)  # an end that was to be told and is none
             return []
-        if firing and told is not None and 0 <= now - told.at < self._settings.cooldown:
-            self.suppressed["cooldown"] += 1
-            told.is_open = True
+        if not (firing or known.waits or known.is_open):
             return []
-        if self._quiet(now) and alert["severity"] != "critical":
-            self.suppressed["quiet"] += 1
-            self._digest.add(alert)
+        if known.waits and not (loud and known.waits != "group"):
             return []
-        client = _client(alert)
-        if client not in self._last_of and len(self._last_of) < FEW and self._waiting_since is None:
-            return self._message([alert], 0, now)
-        self._waiting.add(alert)
+        if self._quiet(now) and not loud:
+            self._hold([known], "digest", "quiet")
+            return []
+        if client_of(alert) not in self._last_of and len(self._last_of) < FEW and self._waiting_since is None:
+            return self._message([known], 0, now)
+        self._hold([known], "group")
         if self._waiting_since is None:
             self._waiting_since = now
         return []
 
+    def _told_already(self, known: Known, now: int) -> str | None:
+        if known.is_open and not known.seen:
+            return "continuing"
+        told_at = known.told_at
+        return "cooldown" if told_at is not None and now - told_at < self._settings.cooldown else None
+
+    def _hold(self, several: Iterable[Known], bucket: Bucket, reason: str | None = None) -> None:
+        for known in several:
+            if reason is not None:
+                self.suppressed[reason] += 1
+            self.suppressed["room"] += not self.memory.hold(known, bucket)
+            self.memory.note(known)
+
     def _flush(self, now: int) -> list[Outgoing]:
-        alerts, beyond = self._waiting.take()
+        several, beyond = self.memory.waiting("group"), self.memory.take_beyond("group")
         self._waiting_since = None
-        by_client: dict[str, list[Json]] = {}
-        for alert in alerts:
-            by_client.setdefault(_client(alert), []).append(alert)
+        if self._quiet(now):
+            self._hold([known for known in several if known.alert["severity"] != "critical"], "digest", "quiet")
+            self.memory.add_beyond("digest", beyond)
+            several, beyond = self.memory.waiting("group"), 0
+        by_client: dict[str, list[Known]] = {}
+        for known in several:
+            by_client.setdefault(client_of(known.alert), []).append(known)
         if beyond or len(by_client) > FEW:
-            return self._message(alerts, beyond, now)
+            return self._message(several, beyond, now)
         return [message for mine in by_client.values() for message in self._message(mine, 0, now)]
 
-    def _message(self, alerts: list[Json], beyond: int, now: int) -> list[Outgoing]:
+    def _held_back(self, bucket: Literal["digest", "rest"], now: int) -> list[Outgoing]:
+        several, beyond = self.memory.waiting(bucket), self.memory.take_beyond(bucket)
+        return self._send_together(bucket, several, beyond, now) if several or beyond else []
+
+    def _message(self, several: Sequence[Known], beyond: int, now: int) -> list[Outgoing]:
         """One message, unless the cap holds it back."""
         if not self._has_room(now):
-            loud = [alert for alert in alerts if alert["severity"] == "critical"]
-            for alert in alerts:
-                if alert["severity"] != "critical":
-                    self.suppressed["cap"] += 1
-                    self._rest.add(alert)
-            alerts = loud
-        if not alerts:
+            self._hold([known for known in several if known.alert["severity"] != "critical"], "rest", "cap")
+            self.memory.add_beyond("rest", beyond)
+            several, beyond = [known for known in several if known.alert["severity"] == "critical"], 0
+        if not several and not beyond:
             return []
-        if len(alerts) == 1 and not beyond:
-            return self._send(single(alerts[0], now), alerts, now)
-        return self._told_together("group", alerts, beyond, now)
+        if len(several) == 1 and not beyond:
+            [known] = several
+            key = known.key if known.is_open else known.alert["id"]
+            return self._send(replace(single(known.alert, now), key=key), several, now)
+        return self._send_together("group", several, beyond, now)
 
-    def _told_together(
-        self, kind: Literal["group", "digest", "rest"], alerts: list[Json], beyond: int, now: int
+    def _send_together(
+        self, kind: Literal["group", "digest", "rest"], several: Sequence[Known], beyond: int, now: int
     ) -> list[Outgoing]:
-        worst = max(alerts, key=lambda alert: SEVERITIES.index(alert["severity"]))
         self._number += 1
-        identity = f"{kind}.{now}.{self._number}"
-        notice = Notice(
-            id=identity,
-            key=identity,
-            kind=kind,
-            state="firing" if any(alert["state"] == "firing" for alert in alerts) else "resolved",
-            severity=worst["severity"],
-            at=now,
-            title=_title(kind, alerts, beyond),
-            lines=tuple(_lines(alerts, beyond)),
-            alerts=tuple(alerts[:SHOWN]),
-        )
-        return self._send(notice, alerts, now)
+        notice = together(kind, [known.alert for known in several], beyond, now, self._number)
+        return self._send(notice, several, now)
 
-    def _send(self, notice: Notice, alerts: Iterable[Json], now: int) -> list[Outgoing]:
+    def _send(self, notice: Notice, several: Iterable[Known], now: int) -> list[Outgoing]:
         self._sent.append(now)
-        for alert in alerts:
-            self._last_of[_client(alert)] = now
-            self._told[alert["fingerprint"]] = _Told(now, alert["state"] == "firing", alert)
-            self._told.move_to_end(alert["fingerprint"])
-            if len(self._told) > MAX_TOLD:
-                self._told.popitem(last=False)
+        for known in several:
+            self._last_of[client_of(known.alert)] = now
+            if not known.is_open:
+                known.key = known.alert["id"]
+            known.told_at, known.is_open = now, known.alert["state"] == "firing"
+            self.memory.release(known)
+            self.memory.note(known)
         return [Outgoing(notice, "people")]
 
     def _has_room(self, now: int) -> bool:
-        while self._sent and not 0 <= now - self._sent[0] < HOUR:
+        while self._sent and now - self._sent[0] >= HOUR:
             self._sent.popleft()
         return len(self._sent) < self._settings.max_per_hour
 
@@ -223,30 +249,41 @@ class Router:
         every = self._settings.reminder
         if not every or self._quiet(now):
             return []
-        due = [told.alert for told in self._told.values() if told.is_open and now - told.at >= every]
+        due = [
+            known
+            for known in self.memory.live()
+            if known.is_open and known.waits is None and known.told_at is not None and now - known.told_at >= every
+        ]
         messages = self._message(due[:MAX_HELD], 0, now) if due else []
         return [replace(each, notice=replace(each.notice, id=f"{each.notice.id}.again.{now}")) for each in messages]
 
+    def _gone(self, since: int, now: int) -> list[Outgoing]:
+        """Ends of alerts from before the start that did not fire again."""
+        if self._gone_in is None:
+            return []
+        self._gone_in -= since
+        if self._gone_in > 0:
+            return []
+        unseen = [known for known in self.memory.live() if not known.seen and known.alert["state"] == "firing"]
+        if len(unseen) <= MOST_AT_ONCE:
+            self._gone_in = None
+        return [out for known in unseen[:MOST_AT_ONCE] for out in self._taken(_over(known.alert, now), now)]
 
-def _client(alert: Json) -> str:
-    client = alert["client"]
-    return client["mac"] or next(iter(client["addresses"]), "other")
+    def _follow_clock(self, now: int) -> int:
+        """ns that have passed. A clock that was set back holds nothing back until it is there again."""
+        since = min(max(0, now - self._now), LONGEST_STEP)
+        if now < self._now:
+            self.memory.not_after(now)
+            self._sent = deque(min(at, now) for at in self._sent)
+            self._last_of = {who: min(at, now) for who, at in self._last_of.items()}
+            if self._waiting_since is not None:
+                self._waiting_since = min(self._waiting_since, now)
+        self._now = now
+        return since
 
 
-def _title(kind: str, alerts: list[Json], beyond: int) -> str:
-    count, clients = len(alerts) + beyond, len({_client(alert) for alert in alerts})
-    who = f"{clients:,} client{'' if clients == 1 else 's'}"
-    if kind == "digest":
-        return f"while it was quiet: {count:,} alerts of {who}"
-    if kind == "rest":
-        return f"{count:,} more alerts of {who}"
-    return f"{count:,} alerts of {who}"
-
-
-def _lines(alerts: list[Json], beyond: int) -> Iterable[str]:
-    worst_first = sorted(alerts, key=lambda alert: -SEVERITIES.index(alert["severity"]))
-    for alert in worst_first[:SHOWN]:
-        over = "over: " if alert["state"] == "resolved" else ""
-        yield f"{over}{alert['summary']}"
-    if len(alerts) + beyond > SHOWN:
-        yield f"and {len(alerts) + beyond - SHOWN:,} more"
+def _over(alert: Json, now: int) -> Json:
+    end, why = rfc3339(now), "not seen again since the sensor restarted"
+    return {
+        **alert, "state": "resolved", "updated_at": end, "resolved_at": end, "summary": f"{alert['summary']} ({why})"
+    }  # fmt: skip

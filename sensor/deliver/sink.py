@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from sensor.base.registry import Registry
+from sensor.base.units import Duration
 from sensor.deliver.notice import Notice
 from sensor.errors import DeliveryError
 
@@ -32,6 +33,8 @@ class Sink(ABC):
     """A frozen dataclass: the keys of [[sink]] that only this type has."""
     groups: ClassVar[bool] = True
     """It takes messages that tell of several alerts; False: programs read it, it gets each alert alone, at once."""
+    repeat: Duration | None = None
+    """How often an alert that goes on is told again, where it would end by itself; of sinks without groups."""
     pause: ClassVar[float] = 1.0
     """Seconds from one message to the next at least: the service's limit, with its source beside it."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sensor.model.alert import Severity
+from sensor.model.told import Told
 
 Fate = Literal["waiting", "delivered", "dead"]
 """Still to be sent; arrived; given up, but kept so that it can be sent again by hand."""
@@ -42,6 +43,10 @@ class Fresh:
     body: str
     letters: tuple[Letter, ...]
     """One per sink, all of the same message."""
+    told: dict[str, Told] = field(default_factory=dict)
+    """What is remembered from the moment on at which the message is stored, by fingerprint."""
+    joined: bool = False
+    """It is stored in the same transaction as the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Batch:
     """(sink, key) -> what the sink needs to edit or answer the last message of that key."""
     forgotten: tuple[int, ...] = ()
     """Numbers of letters that had no room."""
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,9 +27,12 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")
 log = logging.getLogger(__name__)
 
 
-def connect(path: Path, schema: str, version: int) -> tuple[sqlite3.Connection, str | None]:
+def connect(
+    path: Path, schema: str, version: int, steps: Mapping[int, str] = {}
+) -> tuple[sqlite3.Connection, str | None]:
     """The only connection to the file, which it locks; and what was wrong with the file that it had to begin anew.
 
+    `steps`: version -> the statements that make a file of it one of the next version.
     DataError: a newer version of the sensor wrote the file, which stays as it is. StoreError: not now.
     """
     written = _written_version(path)
@@ -39,7 +43,7 @@ def connect(path: Path, schema: str, version: int) -> tuple[sqlite3.Connection, 
         )
     damage = None
     try:
-        return _open(path, schema, version), None
+        return _open(path, schema, version, steps), None
     except _Unusable as error:
         damage = str(error)
     except OSError as error:
@@ -50,7 +54,7 @@ def connect(path: Path, schema: str, version: int) -> tuple[sqlite3.Connection, 
         damage = str(error)
     put_aside(path, damage)
     try:
-        return _open(path, schema, version), damage
+        return _open(path, schema, version, steps), damage
     except (sqlite3.Error, OSError, _Unusable) as error:
         raise StoreError(f"{path}: {error}") from None
 
@@ -116,7 +120,7 @@ def _written_version(path: Path) -> int:
     return int.from_bytes(head[60:64], "big") if ours else 0
 
 
-def _open(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def _open(path: Path, schema: str, version: int, steps: Mapping[int, str]) -> sqlite3.Connection:
     if path.is_dir():
         raise _Unusable("a folder")
     with suppress(OSError):
@@ -125,7 +129,7 @@ def _open(path: Path, schema: str, version: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
     try:
         _set_up(connection)
-        _adopt(connection, schema, version)
+        _adopt(connection, schema, version, steps)
     except BaseException:
         with suppress(sqlite3.Error):
             connection.close()
@@ -151,7 +155,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _adopt(connection: sqlite3.Connection, schema: str, version: int) -> None:
+def _adopt(connection: sqlite3.Connection, schema: str, version: int, steps: Mapping[int, str]) -> None:
     [application] = connection.execute("PRAGMA application_id").fetchone()
     [written] = connection.execute("PRAGMA user_version").fetchone()
     [tables] = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
@@ -164,8 +168,10 @@ def _adopt(connection: sqlite3.Connection, schema: str, version: int) -> None:
         # The version stands in the file's own header from the start.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return
-    if application != APPLICATION or written != version:
+    if application != APPLICATION or not (written == version or written in steps):
         raise _Unusable("of another program")
     [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise _Unusable(found)
+    for each in range(written, version):
+        connection.executescript(f"BEGIN IMMEDIATE; {steps[each]} PRAGMA user_version={each + 1}; COMMIT;")

@@ -8,10 +8,13 @@ from typing import Any
 
 from sensor.errors import StoreError
 from sensor.model.letter import Batch, Fate, Fresh, Letter, Written
-from sensor.store import database
+from sensor.model.told import Told
+from sensor.store import database, told
 
-VERSION = 1
+VERSION = 2
 """Of the tables below (pragma user_version)."""
+STEPS = {1: told.SCHEMA}
+"""What makes a file of that version one of the next."""
 MAX_DELIVERED, MAX_DEAD, MAX_REFERENCES = 10_000, 1_000, 5_000
 """Rows of each kind that are kept; the oldest go first."""
 DELIVERED_SECONDS, DEAD_SECONDS, REFERENCE_SECONDS = 86_400.0, 30 * 86_400.0, 30 * 86_400.0
@@ -19,7 +22,8 @@ DELIVERED_SECONDS, DEAD_SECONDS, REFERENCE_SECONDS = 86_400.0, 30 * 86_400.0, 30
 PRUNE_SECONDS = 600.0
 """From one look at what is too old to the next."""
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE notice (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT NOT NULL, severity TEXT NOT NULL,
     title TEXT NOT NULL, created_at INTEGER NOT NULL, body TEXT NOT NULL);
@@ -33,6 +37,8 @@ CREATE TABLE reference (
 CREATE TABLE clock (ran REAL NOT NULL);
 INSERT INTO clock VALUES (0);
 """
+    + told.SCHEMA
+)
 LETTERS = """
 SELECT sink, id, key, severity, title, created_at, ran, letter.number, state, attempts, next_at, last_error
 FROM letter JOIN notice ON notice.number = letter.notice
@@ -79,6 +85,11 @@ class OutboxStore:
         self._ready = True
         return waiting
 
+    def told(self) -> list[Told]:
+        """What is remembered of alerts."""
+        connection = self._writable()
+        return self._reading(lambda: told.read(connection))
+
     def close(self) -> None:
         """Let go of the file; harmless twice."""
         for connection in (self._connection, self._rescued):
@@ -98,6 +109,7 @@ class OutboxStore:
             connection.execute("BEGIN IMMEDIATE")
             known = tuple(self._insert(connection, fresh) for fresh in batch.fresh)
             self._update(connection, batch)
+            told.write(connection, batch.told)
             self._prune(connection)
             connection.execute("UPDATE clock SET ran = ?", (self._ran(self._clock()),))
             dead = {str(sink): int(count) for sink, count in connection.execute(
@@ -153,7 +165,7 @@ class OutboxStore:
     def _connect(self) -> None:
         if self._rescued is not None and database.identity(self.path) is not None:
             database.put_aside(self.path, "it is not the one that was begun")
-        self._connection, damage = database.connect(self.path, SCHEMA, VERSION)
+        self._connection, damage = database.connect(self.path, SCHEMA, VERSION, STEPS)
         if damage is not None:
             self.damage.append(damage)
         try:

@@ -106,7 +106,7 @@ async def running(delivery: Delivery, *, drain: bool = True) -> AsyncIterator[De
     try:
         yield delivery
         if drain:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await delivery.drain()
                 await task
     finally:
@@ -117,7 +117,7 @@ async def running(delivery: Delivery, *, drain: bool = True) -> AsyncIterator[De
             raise task.exception()  # type: ignore[misc]
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)

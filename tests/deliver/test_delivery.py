@@ -1,17 +1,24 @@
 """Alerts into the log and every outbox, over real HTTP; a dead sink is nobody else's problem."""
 
 import asyncio
+import sqlite3
 import time
 
 import pytest
 
+from sensor.base.times import SECOND
+from sensor.base.units import Duration
+from sensor.deliver import journal as journal_module
 from sensor.deliver import schedule
 from sensor.deliver.chat.webhook import Settings, Webhook
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.repeats import MOST_AT_ONCE
+from sensor.deliver.routing import NotifySettings, Router
+from sensor.errors import StoreError
 from sensor.store.outbox import OutboxStore
-from tests.deliver.letters import Scripted, running, until
+from tests.deliver.letters import WALL, Scripted, down, running, until
 
 
 @pytest.fixture
@@ -109,3 +116,129 @@ async def test_replay_of_what_is_not_there(deliver):
         assert await delivery.replay(17, None) == 0
         with pytest.raises(LookupError):
             await delivery.replay(None, "nope")
+
+
+HOUR = 3_600 * SECOND
+
+
+class House:
+    """One life after the other on one file, with time and quiet hours that a test moves."""
+
+    def __init__(self, path, examples):
+        self.path, self.examples = path, examples
+        self.now, self.quiet = WALL, False
+
+    def started(self, *sinks, store=None):
+        journal = Journal(store or OutboxStore(self.path, time.monotonic))
+        router = Router(NotifySettings(), quiet=lambda _: self.quiet)
+        outboxes = [Outbox(sink, journal) for sink in sinks]
+        return Delivery(lambda: self.examples.info, outboxes, journal, lambda: self.now, router)
+
+    async def look(self, delivery):
+        """One look at what time has made due."""
+        task = asyncio.ensure_future(delivery.remind())
+        await asyncio.sleep(0)
+        task.cancel()
+        await delivery.journal.flushed()
+
+
+@pytest.fixture
+def house(tmp_path, examples):
+    return House(tmp_path / "outbox.db", examples)
+
+
+async def test_what_quiet_hours_hold_back_outlives_the_process(house, examples):
+    house.quiet = True
+    people, program = Scripted(), Scripted(name="program", groups=False)
+    async with running(house.started(people, program), drain=False) as delivery:
+        delivery.tell(examples.alert())
+        await until(lambda: program.got)
+    assert people.got == []
+    house.quiet = False
+    again, too = Scripted(), Scripted(name="program", groups=False)
+    async with running(house.started(again, too)) as delivery:
+        await house.look(delivery)
+    assert ([each.partition(".")[0] for each in again.got], too.got) == (["digest"], [])
+
+
+async def test_an_alert_that_goes_on_is_told_again_to_the_program_that_would_end_it(house, examples):
+    plain, ends = Scripted(name="plain", groups=False), Scripted(name="ends", groups=False)
+    ends.repeat = Duration("16h")
+    async with running(house.started(plain, ends)) as delivery:
+        delivery.tell(examples.alert())
+        for _ in range(50):
+            await house.look(delivery)
+            house.now += HOUR
+        delivery.tell(examples.alert(state="resolved"))
+        for _ in range(50):
+            await house.look(delivery)
+            house.now += HOUR
+    assert plain.got == ["a1.firing", "a1.resolved"]
+    assert [each.partition(".again.")[0] for each in ends.got] == ["a1.firing"] * 4 + ["a1.resolved"]
+    assert len(set(ends.got)) == 5
+    assert [outbox.outcomes.repeated for outbox in delivery.outboxes] == [0, 3]
+
+
+async def test_repeats_do_not_pile_up_before_a_sink_that_is_down(house, examples):
+    ends = Scripted(name="ends", groups=False)
+    ends.repeat, ends.always = Duration("16h"), down(3_600)
+    async with running(house.started(ends), drain=False) as delivery:
+        for number in range(80):
+            delivery.tell(examples.alert(f"a{number}", fingerprint=f"f{number}"))
+        for _ in range(100):
+            await house.look(delivery)
+            house.now += HOUR
+        [outbox] = delivery.outboxes
+        assert outbox.waiting <= 80 + MOST_AT_ONCE
+        assert 0 < outbox.outcomes.repeated <= MOST_AT_ONCE
+
+
+async def test_a_damaged_file_is_told_again_what_was_remembered(house, examples):
+    house.quiet = True
+    store = OutboxStore(house.path, time.monotonic)
+    async with running(house.started(Scripted(), store=store), drain=False) as delivery:
+        delivery.tell(examples.alert())
+        await delivery.journal.flushed()
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        await delivery.journal._call(lambda: store._failure(error))
+        delivery.tell(examples.alert("a2", fingerprint="f2"))
+        await until(lambda: store.is_open and not delivery.journal.unstored)
+        await delivery.journal.flushed()
+        rows = await delivery.journal._call(store.told)
+        assert {row.fingerprint for row in rows} == {"f1", "f2"}
+
+
+async def test_what_the_disk_refused_is_remembered_once_it_takes(house, examples, monkeypatch):
+    monkeypatch.setattr(journal_module, "RETRY_SECONDS", 0.05)
+    house.quiet = True
+
+    class Moody(OutboxStore):
+        refusing = True
+
+        def write(self, batch):
+            if self.refusing:
+                raise StoreError("full")
+            return super().write(batch)
+
+    store = Moody(house.path, time.monotonic)
+    async with running(house.started(Scripted(), store=store), drain=False) as delivery:
+        for number in range(10):
+            delivery.tell(examples.alert(f"a{number}", fingerprint=f"f{number}"))
+            await asyncio.sleep(0.01)
+        delivery.tell(examples.alert("a3", fingerprint="f3", state="resolved"))
+        store.refusing = False
+        await until(lambda: not delivery.journal._broken)
+        await delivery.journal.flushed()
+    house.quiet, sink = False, Scripted()
+    async with running(house.started(sink)) as delivery:
+        assert len(delivery.router.memory.waiting("digest")) == 10
+        await house.look(delivery)
+    assert len([each for each in sink.got if each.startswith("digest")]) == 1
+
+
+async def test_without_sinks_nothing_is_remembered_on_the_disk(house, examples):
+    async with running(house.started()) as delivery:
+        delivery.tell(examples.alert())
+        await delivery.journal.flushed()
+        assert await delivery.journal._call(delivery.journal._store.told) == []

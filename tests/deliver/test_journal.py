@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from sensor.deliver import journal as module
+from sensor.deliver import unstored
 from sensor.deliver.outbox import Outbox
 from sensor.errors import DataError, StoreError
 from sensor.store.outbox import OutboxStore
@@ -102,7 +103,7 @@ async def test_a_restart_while_the_disk_refuses_says_what_is_lost(path, caplog):
 
 
 async def test_memory_is_bounded_while_the_disk_refuses(path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_UNSTORED", 50)
+    monkeypatch.setattr(unstored, "MAX_UNSTORED", 50)
     delivery, store = with_moods(path, Scripted(), kind=Outbox)
     [outbox] = delivery.outboxes
     outbox.sink.always = down(3600)
@@ -118,9 +119,9 @@ async def test_memory_is_bounded_while_the_disk_refuses(path, monkeypatch):
         assert outbox.outcomes.dropped == 209 - len(kept)
         assert {f"c{number}" for number in range(8)} <= set(kept)
         assert kept[-2] == "n199", "the oldest went"
-        assert len(delivery.journal._bodies) == len(kept)
-        assert delivery.journal._gone == set()
-        assert len(delivery.journal._unstored) == len(kept)
+        assert len(delivery.journal._queue.bodies) == len(kept)
+        assert delivery.journal._queue._left_out == set()
+        assert len(delivery.journal._queue._letters) == len(kept)
 
 
 async def test_a_commit_of_which_nothing_is_known_sends_nothing_twice(path, monkeypatch):

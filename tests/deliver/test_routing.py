@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from sensor.deliver.routing import FEW, SHOWN, NotifySettings, Outgoing, Router
+from sensor.base.hours import QuietHours, Zone
+from sensor.config import parse
+from sensor.deliver.routing import FEW, NotifySettings, Outgoing, Router
+from sensor.deliver.together import SHOWN
+from sensor.errors import ConfigError
+from sensor.model.told import Told
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND
@@ -29,13 +34,30 @@ class Lab:
     def __init__(self, settings: NotifySettings | None = None, **more: Any) -> None:
         self.now = START
         self.quiet = False
-        self.router = Router(settings or NotifySettings(), quiet=lambda _: self.quiet, **more)
+        self.settings = settings or NotifySettings()
+        self.rows: dict[str, Told] = {}
+        self.router = Router(self.settings, quiet=lambda _: self.quiet, **more)
 
     def take(self, *alerts: dict[str, Any]) -> list[Outgoing]:
         return [out for each in alerts for out in self.router.take(each, self.now)]
 
     def people(self, *alerts: dict[str, Any]) -> list[str]:
         return [out.notice.kind for out in self.take(*alerts) if out.audience == "people"]
+
+    def restart(self, away: int = 0) -> "Lab":
+        """Killed, and started again `away` seconds later with what the store has."""
+        self.changes()
+        again = Lab(self.settings)
+        again.now, again.quiet = self.now + away * SECOND, self.quiet
+        again.rows = {name: row for name, row in self.rows.items() if row.facts is not None}
+        again.router.load(again.rows.values(), again.now)
+        return again
+
+    def changes(self) -> list[Told]:
+        """What was to be stored, all in all."""
+        rows = self.router.memory.changes()
+        self.rows |= {row.fingerprint: row.after(self.rows.get(row.fingerprint)) for row in rows}
+        return rows
 
     def wait(self, seconds: int) -> list[Outgoing]:
         """Second by second."""
@@ -163,3 +185,215 @@ def test_a_clock_step_holds_nothing_back_for_ever(step: int) -> None:
     lab.take(alert(1), alert(2))
     lab.now += step * SECOND
     assert [out.notice.kind for out in lab.wait(61) if out.audience == "people"]
+
+
+def test_quiet_hours_as_they_are_configured() -> None:
+    notify = parse({"notify": {"quiet": ["22:00-07:00", "Sat,Sun 00:00-10:00"], "timezone": "UTC"}}).notify
+    router = Router(notify, quiet=notify.is_quiet)
+    evening = 1_795_557_600 * SECOND  # Tuesday, 24 November 2026, 22:00
+    assert [out.audience for out in router.take(alert(), evening)] == ["programs"]
+    assert router.tick(evening + 9 * 3_600 * SECOND - 1) == []
+    [digest] = router.tick(evening + 9 * 3_600 * SECOND)
+    assert digest.notice.kind == "digest"
+    assert not NotifySettings().is_quiet(evening)
+    assert NotifySettings(quiet=(QuietHours("03:00-04:00"),), timezone=Zone("Asia/Kathmandu")).is_quiet(evening)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"quiet": ["at night"]}, r"^notify\.quiet: 'at night' are no hours; write them like 22:00-07:00 or Sat"),
+        ({"quiet": "22:00-07:00"}, r"^notify\.quiet: expected a list"),
+        ({"quiet": ["Xyz 22:00-07:00"]}, r"^notify\.quiet: 'xyz' is no day"),
+        ({"timezone": "Mars"}, r"^notify\.timezone: no time zone 'Mars'"),
+    ],
+)
+def test_settings(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse({"notify": settings})
+
+
+def people(messages: list[Outgoing]) -> list[Any]:
+    return [out.notice for out in messages if out.audience == "people"]
+
+
+def programs(messages: list[Outgoing]) -> list[Any]:
+    return [out.notice for out in messages if out.audience == "programs"]
+
+
+class TestRestart:
+    def test_what_waits_waits_on(self) -> None:
+        lab = Lab()
+        lab.quiet = True
+        lab.take(alert(1), alert(2, TABLET))
+        again = lab.restart().restart()
+        assert again.wait(60) == []
+        again.quiet = False
+        [digest] = again.wait(1)
+        assert digest.notice.title == "while it was quiet: 2 alerts of 2 clients"
+        assert people(again.restart().wait(60)) == []
+
+    def test_what_was_to_be_told_together_is(self) -> None:
+        lab = Lab()
+        lab.take(alert(1), alert(2), alert(3))
+        [group] = people(lab.restart().wait(31))
+        assert len(group.alerts) == 2
+
+    def test_an_alert_that_fires_again_goes_on_and_its_end_is_told(self) -> None:
+        lab = Lab()
+        [first] = people(lab.take(alert()))
+        again = lab.restart(away=7_200)  # longer than the cooldown
+        next_id = {**alert(), "id": "another"}
+        assert people(again.take(next_id)) == []
+        assert again.router.suppressed["continuing"] == 1
+        assert people(again.wait(3_700)) == []
+        [over] = people(again.take({**next_id, "state": "resolved"}))
+        assert (over.state, over.key) == ("resolved", first.key), "so that it edits or answers the first message"
+
+    def test_within_the_cooldown_of_what_was_over_before_the_restart(self) -> None:
+        lab = Lab()
+        lab.take(alert())
+        lab.wait(60)
+        lab.take(alert(state="resolved"))
+        again = lab.restart(away=600)
+        assert people(again.take(alert())) == []
+        assert again.router.suppressed["cooldown"] == 1
+
+    def test_an_alert_that_does_not_fire_again_is_over_after_an_hour(self) -> None:
+        lab = Lab()
+        lab.take(alert(1), alert(2, TABLET))
+        again = lab.restart(away=86_400 * 2)
+        again.take(alert(2, TABLET))
+        reminder = people(again.wait(3_590))
+        assert [each.state for each in reminder] == ["firing"], "they had gone on for two days, as far as is known"
+        ends = again.wait(60)
+        for [over] in (people(ends), programs(ends)):
+            assert (over.state, over.alerts[0]["fingerprint"]) == ("resolved", f"f{PHONE}1")
+            assert over.lines == (f"{PHONE} sent 1 MB (not seen again since the sensor restarted)",)
+        assert over.alerts[0]["resolved_at"] > "2026"
+        again.now += 86_400 * 3 * SECOND
+        assert [each.alerts[0]["fingerprint"] for each in people(again.wait(1))] == [f"f{TABLET}2"]
+
+    def test_many_of_them_end_some_at_a_time(self) -> None:
+        lab = Lab()
+        lab.take(*(alert(1, f"02:00:00:00:{at // 256:02x}:{at % 256:02x}") for at in range(250)))
+        lab.wait(60)
+        again = lab.restart()
+        again.wait(3_598)
+        assert [len(programs(again.wait(1))) for _ in range(5)] == [0, 100, 100, 50, 0]
+        assert len(people(again.wait(120))) <= FEW + 1
+
+    def test_the_cap_holds_over_restarts(self) -> None:
+        lab = Lab(NotifySettings(max_per_hour=3))  # type: ignore[arg-type]
+        for number in range(6):
+            lab.take(alert(number, f"02:00:00:00:00:{number:02x}"))
+            lab.wait(40)
+            lab = lab.restart()
+        [rest] = people(lab.wait(3_400))
+        assert rest.title == "3 more alerts of 3 clients"
+
+    def test_a_clock_that_is_set_after_the_start_ends_nothing_early(self) -> None:
+        lab = Lab()
+        lab.take(alert())
+        again = lab.restart(away=-86_400 * 30)
+        again.wait(2)
+        again.now += 86_400 * 30 * SECOND
+        assert [each.state for each in people(again.wait(3_500))] == ["firing"], "a reminder"
+        assert people(again.take(alert())) == []
+
+
+class TestMuted:
+    def test_an_end_is_told_where_its_beginning_was(self) -> None:
+        why: list[str | None] = [None]
+        lab = Lab(muted=lambda alert, now: why[0])
+        lab.take(alert())
+        why[0] = "by its owner"
+        lab.wait(60)
+        assert lab.take(alert(2)) == []
+        assert [out.notice.state for out in lab.take(alert(state="resolved"))] == ["resolved", "resolved"]
+        assert list(lab.router.firing()) == []
+
+
+class TestClock:
+    def test_set_back_a_little_it_tells_nothing_twice(self) -> None:
+        lab = Lab()
+        lab.take(alert())
+        lab.now -= 5 * SECOND
+        assert lab.wait(3) == []
+        assert people(lab.take(alert())) == []
+
+    def test_set_back_a_year_cooldown_and_reminder_begin_anew(self) -> None:
+        lab = Lab()
+        lab.take(alert())
+        lab.now -= 86_400 * 365 * SECOND
+        assert lab.wait(5) == []
+        lab.now += 86_400 * SECOND
+        assert [each.state for each in people(lab.wait(1))] == ["firing"]
+
+    def test_set_back_the_cap_ends_within_an_hour(self) -> None:
+        lab = Lab(NotifySettings(max_per_hour=1))  # type: ignore[arg-type]
+        lab.take(alert(1))
+        lab.now -= 86_400 * 365 * SECOND
+        lab.take(alert(2, TABLET))
+        assert [each.kind for each in people(lab.wait(3_700))] == ["rest"]
+
+    def test_set_forward_into_quiet_hours_nothing_is_lost(self) -> None:
+        lab = Lab()
+        lab.take(alert(1), alert(2))
+        lab.now += 86_400 * 365 * SECOND
+        lab.quiet = True
+        assert people(lab.wait(5)) == []
+        lab.quiet = False
+        digest, again = people(lab.wait(1))
+        assert (digest.title, again.alerts[0]["summary"]) == (
+            "while it was quiet: 1 alert of 1 client", alert(1)["summary"],
+        )  # fmt: skip
+
+
+def test_what_waits_when_quiet_hours_begin_waits_for_their_end() -> None:
+    lab = Lab()
+    lab.take(alert(1), alert(2), alert(3, severity="critical"))
+    lab.quiet = True
+    [loud] = people(lab.wait(31))
+    assert loud.alerts[0]["severity"] == "critical"
+    lab.quiet = False
+    [digest] = people(lab.wait(1))
+    assert digest.title == "while it was quiet: 1 alert of 1 client"
+
+
+def test_what_becomes_critical_while_it_waits_is_told() -> None:
+    lab = Lab()
+    lab.quiet = True
+    lab.take(alert())
+    assert lab.people(alert(severity="critical")) == ["alert"]
+    lab.quiet = False
+    assert lab.wait(60) == []
+
+
+def test_an_end_that_waited_is_none_when_it_fires_again() -> None:
+    lab = Lab()
+    lab.take(alert())
+    lab.quiet = True
+    lab.take(alert(state="resolved"))
+    lab.take(alert())
+    lab.quiet = False
+    assert lab.wait(60) == []
+    [over] = people(lab.take(alert(state="resolved")))
+    assert over.state == "resolved"
+
+
+def test_ten_thousand_alerts_in_a_minute() -> None:
+    """O8: a handful of messages, whose numbers add up with what is counted."""
+    lab = Lab()
+    told: list[Any] = []
+    for number in range(10_000):
+        told += people(lab.take(alert(number, f"02:00:00:00:{number % 500 // 256:02x}:{number % 256:02x}")))
+        if number % 166 == 0:
+            told += people(lab.wait(1))
+    told += people(lab.wait(120))
+    assert len(told) <= FEW + 3
+    shown = sum(
+        len(each.alerts) if each.kind == "alert" else int(each.title.split()[0].replace(",", "")) for each in told
+    )
+    assert shown == 10_000
+    assert lab.router.suppressed["room"] > 0

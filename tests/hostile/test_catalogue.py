@@ -120,31 +120,55 @@ W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestWhose
      tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
 S1   tests/hostile/test_outbox.py::test_a_thousand_alerts_three_moody_sinks_and_twenty_kills
+     tests/hostile/test_told.py::test_kills_in_quiet_hours_and_at_their_end_lose_no_digest_and_double_none
+     tests/hostile/test_told.py::test_a_storm_with_a_kill_in_the_middle_is_a_handful_of_messages_that_add_up
 S3   tests/hostile/test_outbox.py::test_a_full_disk_stops_nothing_and_is_written_to_when_there_is_space
      tests/deliver/test_journal.py::test_a_disk_that_refuses_stops_nothing_and_is_written_to_again_when_it_takes
      tests/store/test_outbox.py::test_a_full_disk_is_undone_cleanly_and_reading_goes_on
+     tests/deliver/test_delivery.py::test_what_the_disk_refused_is_remembered_once_it_takes
 S4   tests/hostile/test_outbox.py::test_a_folder_that_goes_and_comes_back
      tests/store/test_outbox.py::test_a_file_that_is_taken_away_is_taken_along
 S5   tests/store/test_outbox.py::test_an_io_error_is_never_success_and_the_file_is_opened_again
+     tests/store/test_outbox.py::test_an_error_of_reading_is_told_and_the_file_is_opened_again
      tests/deliver/test_journal.py::test_a_commit_of_which_nothing_is_known_sends_nothing_twice
 S6   tests/store/test_outbox.py::test_a_damaged_or_foreign_file_is_put_aside_and_begun_anew
      tests/store/test_outbox.py::test_a_damaged_log_costs_no_more_than_its_end
+     tests/store/test_outbox.py::test_an_empty_file_is_a_new_one
+     tests/store/test_database.py::test_the_log_goes_aside_with_its_file_and_the_oldest_go
+     tests/deliver/test_journal.py::test_a_damaged_store_is_told_and_replaced
+     tests/deliver/test_delivery.py::test_a_damaged_file_is_told_again_what_was_remembered
 S8   tests/store/test_outbox.py::test_a_newer_file_is_refused_in_one_line_and_untouched
+     tests/store/test_told.py::test_an_older_file_gets_the_tables_and_keeps_its_letters
+     tests/store/test_told.py::test_a_kill_within_the_step_leaves_the_older_file
 S12  tests/deliver/test_journal.py::test_one_connection_of_one_thread
      tests/store/test_outbox.py::test_exactly_one_connection_and_how_it_writes
+S14  tests/hostile/test_told.py::test_a_wrong_setting_leaves_what_waits_alone
 T7   tests/deliver/test_outbox.py::test_a_year_forward_or_back_by_the_wall_clock_changes_nothing
      tests/store/test_outbox.py::test_the_wall_clock_is_asked_for_no_age
 O1   tests/deliver/test_outbox.py::test_seven_days_down
 O2   tests/deliver/test_outbox.py::test_what_was_under_way_is_sent_again_with_the_same_id
 O3   tests/deliver/test_outbox.py::test_retry_after_holds_the_whole_sink_within_reason
+     tests/deliver/chat/test_discord.py::test_how_long_discord_wants_us_to_wait
 O4   tests/deliver/chat/test_webhook.py::test_redirects_are_not_followed
 O5   tests/deliver/test_outbox.py::test_gone_for_good_is_told_to_the_others
 O6   tests/deliver/chat/test_webhook.py::test_accepts_and_never_answers
      tests/deliver/chat/test_webhook.py::test_an_endless_body_is_cut
+     tests/deliver/chat/test_webhook.py::test_a_slow_body_after_200_is_still_an_arrival
+     tests/deliver/chat/test_webhook.py::test_a_bad_certificate_is_tried_again
+     tests/deliver/test_http.py::test_an_endless_slow_body_costs_little
+     tests/deliver/test_http.py::test_a_certificate_that_nobody_vouches_for
+     tests/deliver/test_http.py::test_nobody_there
      tests/deliver/test_outbox.py::test_a_hanging_sink_is_interrupted_and_delays_no_other
 O7   tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
      tests/deliver/test_schedule.py::test_whatever_fails_a_key_is_never_out_of_order_and_nothing_is_forgotten
+O8   tests/hostile/test_told.py::test_ten_thousand_alerts_in_a_minute_are_told_or_counted
+     tests/hostile/test_told.py::test_storm_after_storm_takes_no_more_memory
+     tests/deliver/test_routing.py::test_ten_thousand_alerts_in_a_minute
 O9   tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
+     tests/hostile/test_told.py::test_a_restart_while_it_fires_tells_nobody_again_and_its_end_still_comes
+     tests/deliver/test_routing.py::TestRestart
+O10  tests/hostile/test_told.py::test_an_alert_and_what_is_to_be_told_of_it_are_one_transaction
+     tests/hostile/test_told.py::test_kills_in_quiet_hours_and_at_their_end_lose_no_digest_and_double_none
 O11  tests/deliver/test_outbox.py::test_full_drops_the_oldest_of_the_lowest_severity
 O12  tests/deliver/test_signing.py::test_the_vector
      tests/deliver/chat/test_webhook.py::test_signed_with_each_secret_while_one_replaces_the_other
@@ -165,7 +189,7 @@ from tests.hostile.cases import CASES
 ROOT = Path(__file__).resolve().parents[2]
 
 DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
-STORES, SINKS = (1, 3, 4, 5, 6, 8, 12), (1, 2, 3, 4, 5, 6, 7, 9, 11, 12)
+STORES, SINKS = (1, 3, 4, 5, 6, 8, 12, 14), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 WANTED = (
     {f"D{number}" for number in DECODERS}
     | {f"M{number}" for number in FLOODS}

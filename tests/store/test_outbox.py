@@ -289,6 +289,37 @@ def test_an_io_error_is_never_success_and_the_file_is_opened_again(path, after):
         assert store.reopened == 1
 
 
+class Unreadable:
+    """A connection that can read nothing."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, statement, *arguments):
+        if not statement.lstrip().startswith("SELECT"):
+            return self.connection.execute(statement, *arguments)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        raise error
+
+
+@pytest.mark.parametrize("ask", ["read", "reference", "dead", "told", "write"])
+def test_an_error_of_reading_is_told_and_the_file_is_opened_again(path, ask):
+    """S5."""
+    with opened(path) as store:
+        [[(number, _)]] = store.write(Batch((fresh(),))).known
+        store._connection = Unreadable(store._connection)
+        arguments = {"read": (number, "lab", "a1"), "reference": ("lab", "a1"), "write": (Batch((fresh("b.f"),)),)}
+        with pytest.raises(StoreError, match="disk I/O error"):
+            getattr(store, ask)(*arguments.get(ask, ()))
+        assert not store.is_open
+        assert [each.number for each in store.open()] == [number]
+        assert (store.reopened, store.damage) == (1, [])
+
+
 def test_a_full_disk_is_undone_cleanly_and_reading_goes_on(path):
     with opened(path) as store:
         [[(number, _)]] = store.write(Batch((fresh("a.f"),))).known

@@ -52,3 +52,33 @@ def test_an_alert_under_load_is_in_time(sensor: Sensor, lab: Lab, internet: Inte
         until(lambda: hook.about(watched), 3 * LIMIT)
     assert hook.about(watched)
     assert hook.about(watched)[0][0] - began <= LIMIT
+
+
+PEOPLE = f"""
+[[sink]]
+name = "family"
+type = "slack"
+url = "http://127.0.0.1:{HOOK_PORT}/slack"
+[notify]
+"""
+
+
+def test_a_kill_in_quiet_hours_costs_nobody_the_digest(
+    sensor: Sensor, lab: Lab, internet: Internet, hook: Hook
+) -> None:
+    """The program is told at once; people after the quiet hours, although the sensor was killed within them."""
+    address = lab.new_address(block="52.29.9")
+    sensor.start(CONFIG + PEOPLE + 'quiet = ["00:00-00:00"]')
+    transfer(lab.c1, address, up=5000)
+    assert until(lambda: hook.received, 10)
+    time.sleep(2.5)
+    sensor.kill()
+    assert [body["destination"]["address"] for _, body in hook.received] == [address]
+    hook.received.clear()
+    sensor.start(CONFIG + PEOPLE)
+    [(_, digest)] = until(lambda: hook.received, 10)
+    assert "while it was quiet: 1 alert of 1 client" in str(digest)
+    transfer(lab.c1, address, up=5000)
+    time.sleep(3)
+    _, *later = hook.received
+    assert [body["destination"]["address"] for _, body in later] == [address], "it goes on: only the program is told"

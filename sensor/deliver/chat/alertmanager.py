@@ -1,9 +1,8 @@
 """Prometheus' Alertmanager, which groups, silences and passes on.
 
-It forgets an alert that says nothing of its end after `resolve_timeout` (5 minutes). Posting it again every minute
-would need a timer for each, and a restart would lose them; so an alert that fires says that it ends in `hold`, which
-every update and reminder moves on, and the one that is over says when that was. What the sensor can no longer end
-disappears after `hold`.
+It forgets an alert that says nothing of its end after `resolve_timeout` (5 minutes). So an alert that fires says that
+it ends in `hold`; it is posted again three times within that while it goes on, and the one that is over says when that
+was. What the sensor can no longer end disappears after `hold`.
 """
 
 from base64 import b64encode
@@ -27,6 +26,8 @@ MAX_URL = 2_000
 """Characters of `generatorURL`, which must be a URI (api/v2/openapi.yaml): what browsers open."""
 TEST_SECONDS = 60
 """Until an alert that was only a try is over."""
+REPEATS = 3
+"""Posts of an alert that goes on within `hold`: two may fail."""
 SHORTEST_HOLD = Duration("5m")
 
 _ANGLES = str.maketrans("<>", "\u2039\u203a")
@@ -45,7 +46,7 @@ class Settings:
     ca_file: str = ""
     """Certificates (PEM) that vouch for the server; empty: those of the system."""
     hold: Duration = Duration("48h")
-    """How long an alert is firing there without an update, a reminder or its end from here."""
+    """How long an alert is firing there after it was last heard of from here."""
 
     def __post_init__(self) -> None:
         """ValueError: keys that contradict each other or are missing, or too short a hold."""
@@ -72,6 +73,7 @@ class Alertmanager(Sink):
         self._password = Secret("password", settings.password, settings.password_file, _any)
         self._username = settings.username
         self._hold = int(settings.hold)
+        self.repeat = Duration(self._hold // REPEATS)
         self._http = Http(version, settings.ca_file)
 
     def __repr__(self) -> str:

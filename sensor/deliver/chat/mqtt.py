@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from sensor.base.fields import BrokerName, Port
 from sensor.base.text import printable
+from sensor.base.tls import forgettable
 from sensor.deliver.http import reason, tls_context
 from sensor.deliver.notice import Json, Notice
 from sensor.deliver.secret import Secret, one_of
@@ -118,7 +119,7 @@ class Mqtt(Sink):
     def prepare(self) -> None:
         self._password.prepare(self.name)
         if self._settings.tls:
-            self._tls = tls_context(self._settings.ca_file, self.name)
+            self._tls = forgettable(tls_context(self._settings.ca_file, self.name))
 
     async def send(self, notice: Notice, earlier: str | None) -> str | None:
         try:

@@ -24,6 +24,7 @@ from typing import Any
 from sensor.base.fields import BrokerName, ClientRef, Port
 from sensor.base.text import printable
 from sensor.base.times import SECOND
+from sensor.base.tls import forgettable
 from sensor.errors import ConfigError
 from sensor.foreground.base import MAX_SKEW, Source, SourceFacts, believed
 from sensor.foreground.payload import MAX_PAYLOAD, Told, told
@@ -132,7 +133,7 @@ class Mqtt(Source):
     def prepare(self) -> None:
         if self._settings.tls:
             try:
-                self._tls = ssl.create_default_context(cafile=self._settings.ca_file or None)
+                self._tls = forgettable(ssl.create_default_context(cafile=self._settings.ca_file or None))
             except OSError as error:
                 why = "no certificates in PEM format" if isinstance(error, ssl.SSLError) else error.strerror
                 raise ConfigError(f"foreground.{self.name}: ca_file: {self._settings.ca_file}: {why}") from None

@@ -229,6 +229,24 @@ async def test_the_real_one_receives_and_resolves(examples, alertmanager):
 
 
 @needs_alertmanager
+async def test_the_real_one_holds_what_goes_on_and_lets_go_of_what_is_not_heard_of(examples, alertmanager):
+    now, began = time.time_ns(), time.time_ns() - 80 * 3_600 * 10**9
+    shape = alert_object(examples.alert(started_at=began, updated_at=began), examples.info)
+    hour = 3_600 * 10**9
+
+    async with opened(Alertmanager("family", Settings(alertmanager), "0.1.0")) as sink:
+        assert sink.repeat == 16 * hour
+        await sink.send(single(shape, now - 49 * hour), None)
+        assert await active(alertmanager) == [], "49 hours without a word: it ended by itself"
+        await sink.send(single(shape, now - 47 * hour), None)
+        [alert] = await active(alertmanager)
+        assert datetime.fromisoformat(alert["endsAt"]).timestamp() - now / 10**9 == pytest.approx(3_600, abs=2)
+        await sink.send(single(shape, now - 47 * hour + sink.repeat), None)
+        [alert] = await active(alertmanager)
+        assert datetime.fromisoformat(alert["endsAt"]).timestamp() - now / 10**9 == pytest.approx(17 * 3_600, abs=2)
+
+
+@needs_alertmanager
 async def test_the_real_one_takes_hostile_text_and_lets_a_try_end(examples, alertmanager):
     async with opened(Alertmanager("family", Settings(alertmanager), "0.1.0")) as sink:
         for written in examples.payloads:

@@ -173,7 +173,6 @@ async def test_logins_and_rights(examples, tmp_path, caplog):
 
 
 @needs_mosquitto
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_tls(examples, tmp_path):
     self_signed(tmp_path)
     lines = ["allow_anonymous true", f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem"]
@@ -185,7 +184,7 @@ async def test_tls(examples, tmp_path):
         assert error.retry
         assert "certificate" in str(error).lower()
         del error
-        gc.collect()  # paho leaves the socket of a failed handshake to it
+        gc.collect()  # which would complain of a socket that was left to it
 
 
 @needs_mosquitto

@@ -285,8 +285,6 @@ async def test_login(stopped: Broker, tmp_path: Path) -> None:
         await connected(lab)
 
 
-# The library leaves it to the garbage collector to close a socket whose handshake failed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @needs_mosquitto
 async def test_tls(stopped: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
