@@ -13,10 +13,11 @@ import json
 import logging
 import re
 import ssl
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+import aiomqtt
 
 from sensor.base.fields import BrokerName, Port
 from sensor.base.text import printable
@@ -27,13 +28,6 @@ from sensor.deliver.secret import Secret, one_of
 from sensor.deliver.shapes import json_bytes
 from sensor.deliver.sink import Sink
 from sensor.errors import DeliveryError
-
-try:
-    import aiomqtt
-except ImportError as error:
-    raise ImportError(
-        f"the package aiomqtt is missing; install it with: {sys.executable} -m pip install 'aiomqtt>=2.3'"
-    ) from error
 
 TOTAL_SECONDS = 15.0
 """For one message, from looking up the broker's name on."""

@@ -14,12 +14,16 @@ import logging
 import re
 import socket
 import ssl
-import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensor.base.fields import BrokerName, ClientRef, Port
 from sensor.base.text import printable
@@ -30,16 +34,6 @@ from sensor.foreground.base import MAX_SKEW, Source, SourceFacts, believed
 from sensor.foreground.payload import MAX_PAYLOAD, Told, told
 from sensor.foreground.reconnect import Connection, ConnectionBroken
 from sensor.model.foreground import Report
-
-try:
-    import aiomqtt
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-    from paho.mqtt.subscribeoptions import SubscribeOptions
-except ImportError as error:
-    raise ImportError(
-        f"the package aiomqtt is missing; install it with: {sys.executable} -m pip install 'aiomqtt>=2.3'"
-    ) from error
 
 CONNECT_SECONDS = 20.0
 """From looking up the name to the answer to our subscriptions."""

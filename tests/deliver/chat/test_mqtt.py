@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import gc
-import importlib
 import json
 import shutil
 import socket
 import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +16,6 @@ import pytest
 from sensor.base.settings import build
 from sensor.deliver.chat import mqtt
 from sensor.deliver.chat.mqtt import Mqtt, Settings, discovery
-from sensor.deliver.sink import SINKS
 from sensor.errors import ConfigError
 from tests.deliver.chat.far_end import fires, hostile, is_over, opened, payloads, refusal, self_signed
 
@@ -276,12 +273,3 @@ def test_settings_that_cannot_be(changes, problem):
     with pytest.raises(ConfigError, match=problem) as caught:
         build(Settings, {"host": "127.0.0.1", **changes}, "sink")
     assert "s3cret" not in str(caught.value)
-
-
-def test_without_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiomqtt", None)
-    monkeypatch.delitem(sys.modules, "sensor.deliver.chat.mqtt")
-    with pytest.raises(ConfigError, match="aiomqtt is missing"):
-        SINKS.find("mqtt")
-    monkeypatch.undo()
-    importlib.import_module("sensor.deliver.chat.mqtt")
