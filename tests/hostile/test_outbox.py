@@ -21,7 +21,7 @@ from tests.hostile.deliverer import ALERTS, STATES
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
-SECONDS = 50.0
+SECONDS = 120.0
 """For the whole of the chaos."""
 
 

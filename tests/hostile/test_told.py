@@ -75,6 +75,8 @@ async def life(store, first, people, program, *, at_once=10, last=CLIENTS, kill=
         await asyncio.sleep(kill)
         child.send_signal(signal.SIGKILL)
     async for line in child.stdout:
+        if not re.fullmatch(rb"\d+ \d+\n", line):
+            continue  # it was killed in the middle of it
         first, resident = map(int, line.split())
         memory.append(resident)
         if isinstance(kill, int) and first >= kill:
@@ -91,10 +93,10 @@ def counted(body):
 
 async def test_kills_in_quiet_hours_and_at_their_end_lose_no_digest_and_double_none(tmp_path):
     """S1, O10: the digest tells of every alert, once; only an attempt that was under way at a kill is repeated."""
-    store, dice, stored, ends = tmp_path / "outbox.db", random.Random(4), 0, 6
+    store, dice, stored, ends = tmp_path / "outbox.db", random.Random(4), 0, 4
     store.with_suffix(".quiet").touch()
     async with asyncio.timeout(SECONDS), FarEnd() as people, FarEnd() as program:
-        for _ in range(6):
+        for _ in range(4):
             stored, _ = await life(store, stored, people, program, kill=dice.uniform(0.0, 0.15))
         stored, _ = await life(store, stored, people, program, kill=CLIENTS)
         assert people.bodies == []
@@ -106,7 +108,7 @@ async def test_kills_in_quiet_hours_and_at_their_end_lose_no_digest_and_double_n
     assert 1 <= len(people.bodies) <= 1 + ends
     told = Counter(body["id"] for body in program.bodies)
     assert set(told) == {f"a{number}" for number in range(CLIENTS)}
-    assert sum(told.values()) - len(told) <= 7 + ends
+    assert sum(told.values()) - len(told) <= 5 + ends
     with closing(sqlite3.connect(store)) as file:
         assert file.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         assert file.execute("SELECT COUNT(*) FROM notice WHERE id LIKE 'digest.%'").fetchone() == (1,)
