@@ -1,13 +1,11 @@
 """Against a real mosquitto on loopback that restarts, refuses, and passes on what anyone publishes."""
 
 import asyncio
-import importlib
 import json
 import logging
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +20,7 @@ from sensor.base.times import SECOND
 from sensor.config import parse
 from sensor.errors import ConfigError
 from sensor.foreground import reconnect
-from sensor.foreground.base import SOURCES, SourceFacts
+from sensor.foreground.base import SourceFacts
 from sensor.foreground.book import ForegroundBook
 from sensor.foreground.fusion import Rules
 from sensor.foreground.payload import MAX_PAYLOAD
@@ -373,12 +371,3 @@ def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=f"foreground.mqtt: ca_file: .*ca.pem: {why}"):
             Lab(1, {"tls": True, "ca_file": str(file)}).source.prepare()
         file.write_text("nonsense")
-
-
-def test_without_the_library_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "aiomqtt", None)
-    monkeypatch.delitem(sys.modules, "sensor.foreground.sources.mqtt")
-    with pytest.raises(ConfigError, match=r"'mqtt' cannot be loaded: .*-m pip install 'aiomqtt>=2\.3'"):
-        SOURCES.find("mqtt")
-    monkeypatch.undo()
-    importlib.import_module("sensor.foreground.sources.mqtt")
