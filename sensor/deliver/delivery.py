@@ -4,15 +4,13 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 from sensor.deliver.journal import Journal
 from sensor.deliver.log import log_alert
 from sensor.deliver.notice import Notice, single
 from sensor.deliver.outbox import Outbox
-from sensor.deliver.repeats import MOST_AT_ONCE, Repeats
 from sensor.deliver.routing import Outgoing, Router
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import SensorInfo
@@ -49,11 +47,6 @@ class Delivery:
         self._clock = clock
         self.router = router
         self._by_name = {outbox.name: outbox for outbox in outboxes}
-        self._repeats = [
-            (outbox, Repeats(outbox.sink.repeat))
-            for outbox in outboxes
-            if outbox.sink.repeat and not outbox.sink.groups
-        ]
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
         self._said = count(1)
@@ -65,6 +58,7 @@ class Delivery:
         journal.trouble = self._trouble
         for outbox in outboxes:
             outbox.on_gone = self._gone
+            outbox.firing = self._going_on
 
     def prepare(self) -> None:
         """Let the sinks read their secret files, while that is still allowed. ConfigError names the sink."""
@@ -84,7 +78,6 @@ class Delivery:
         """Tells people what is due because time has passed; until cancelled."""
         while self.router is not None:
             self._put_out(self.router, self.router.tick(self._clock()))
-            self._repeat(self.router, self._clock())
             await asyncio.sleep(TICK)
 
     def _put_out(self, router: Router, messages: Iterable[Outgoing]) -> None:
@@ -96,12 +89,9 @@ class Delivery:
         changes = router.memory.changes()
         self.journal.put_together(several, changes if self.outboxes else ())
 
-    def _repeat(self, router: Router, now: int) -> None:
-        for outbox, repeats in self._repeats:
-            for alert in repeats.due(router.firing(), now, MOST_AT_ONCE - outbox.waiting):
-                notice = single(alert, now)
-                self._put(replace(notice, id=f"{notice.id}.again.{now}"), [outbox])
-                outbox.outcomes.repeated += 1
+    def _going_on(self) -> Iterator[Notice]:
+        now = self._clock()
+        return (single(alert, now) for alert in (self.router.firing() if self.router is not None else ()))
 
     def _recall(self, rows: list[Told] | None) -> None:
         if self.router is None:

@@ -5,9 +5,10 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from sensor.base.text import printable
 from sensor.base.times import SECOND
@@ -34,6 +35,7 @@ MAX_ID, MAX_TITLE = 1_000, 200
 ALONE = frozenset({"alert", "test"})
 """Kinds of notices that tell of one alert."""
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -54,8 +56,8 @@ class Outcomes:
     """The message could not be read any more."""
     retried: int = 0
     """Attempts beyond the first; not an end."""
-    repeated: int = 0
-    """Messages that say again what goes on; not an end."""
+    renewed: int = 0
+    """Alerts that were said again because they go on; not an end."""
 
     def items(self) -> list[tuple[str, int]]:
         """(outcome, count), in a fixed order."""
@@ -83,11 +85,14 @@ class Outbox:
         self.last_error: str | None = None
         """Why the last message did not arrive; None where it did."""
         self.on_gone: Callable[[Outbox], None] = lambda _: None
+        self.firing: Callable[[], Iterable[Notice]] = lambda: ()
+        """What goes on, for a sink whose service forgets it."""
         self._journal = journal
         self._floor = SEVERITIES.index(min_severity)
         self._clock = clock
         self._wall = wall
         self._schedule = Schedule(sink.pause, jitter)
+        self._renew_at = 0.0
         self._live: dict[str, Letter] = {}
         self._ranks: dict[Severity, dict[str, Letter]] = {severity: {} for severity in SEVERITIES}
         self._in_hand: Letter | None = None
@@ -174,13 +179,14 @@ class Outbox:
         self._running = True
         try:
             while True:
+                await self._renew()
                 letter, wait = self._schedule.next(self._clock())
                 if letter is not None:
                     await self._deliver(letter)
                 elif self._closing and (wait is None or wait > self.sink.pause):
                     return
                 else:
-                    await self._sleep(wait)
+                    await self._sleep(self._until_renewal(wait))
         finally:
             self._running = False
             self._finished.set()
@@ -219,10 +225,34 @@ class Outbox:
         finally:
             self._in_hand = None
 
+    async def _renew(self) -> None:
+        """Says again what goes on, where that is due; letters still tell how each alert goes."""
+        every = self.sink.renew_seconds
+        if every is None or self._closing or self.gone is not None or self._clock() < self._renew_at:
+            return
+        self._renew_at = self._clock() + every
+        firing = [notice for notice in self.firing() if SEVERITIES.index(notice.severity) >= self._floor]
+        if not firing:
+            return
+        try:
+            await _asked(self.sink.renew(firing))
+        except SinkGone as error:
+            self._give_up_sink(str(error))
+        except DeliveryError as error:
+            self._say_failure(str(error))
+        else:
+            self._say_success()
+            self.outcomes.renewed += len(firing)
+
+    def _until_renewal(self, wait: float | None) -> float | None:
+        if self.sink.renew_seconds is None or self.gone is not None:
+            return wait
+        left = max(0.0, self._renew_at - self._clock())
+        return left if wait is None else min(wait, left)
+
     async def _attempt(self, letter: Letter, notice: Notice, earlier: str | None) -> None:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                reference = await self.sink.send(notice, earlier)
+            reference = await _asked(self.sink.send(notice, earlier))
         except SinkGone as error:
             self._give_up_sink(str(error))
         except DeliveryError as error:
@@ -230,20 +260,13 @@ class Outbox:
                 self._failed(letter, str(error), error.retry_after)
             else:
                 self._refused(letter, str(error))
-        except TimeoutError:
-            self._failed(letter, "no answer", None)
-        except Exception as error:  # noqa: BLE001  # a broken plug-in may cost its messages, never the sensor
-            # Only the type: the text of an unknown error may hold the sink's URL, which is a secret.
-            self._refused(letter, f"broken: {type(error).__name__}")
         else:
             self._arrived(letter, reference)
             # Before the next attempt, so that a kill at any time repeats this one at most.
             await self._journal.flushed()
 
     def _arrived(self, letter: Letter, reference: str | None) -> None:
-        if self.last_error is not None:
-            self.last_error = None
-            log.info("sink %s: delivers again", self.name)
+        self._say_success()
         self.outcomes.delivered += 1
         letter.fate, letter.error, letter.next_at = "delivered", None, None
         self._schedule.delivered(letter, self._clock())
@@ -301,11 +324,30 @@ class Outbox:
         if len(self._live) > MAX_WAITING:
             self.make_room()
 
+    def _say_success(self) -> None:
+        if self.last_error is not None:
+            self.last_error = None
+            log.info("sink %s: delivers again", self.name)
+
     def _say_failure(self, why: str) -> None:
         """One line when it begins to fail, not one per attempt."""
         level = logging.WARNING if self.last_error is None else logging.DEBUG
         log.log(level, "sink %s: not delivered: %s", self.name, printable(why, MAX_ERROR))
         self.last_error = printable(why, MAX_ERROR)
+
+
+async def _asked(work: Awaitable[T]) -> T:
+    """What a sink makes of it; whatever goes wrong is a DeliveryError."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            return await work
+    except DeliveryError:
+        raise
+    except TimeoutError:
+        raise DeliveryError("no answer", retry=True) from None
+    except Exception as error:  # noqa: BLE001  # a broken plug-in may cost its messages, never the sensor
+        # Only the type: the text of an unknown error may hold the sink's URL, which is a secret.
+        raise DeliveryError(f"broken: {type(error).__name__}", retry=False) from None
 
 
 def _notice(body: str | None) -> Notice | None:

@@ -3,11 +3,11 @@
 import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from sensor.base.registry import Registry
-from sensor.base.units import Duration
 from sensor.deliver.notice import Notice
 from sensor.errors import DeliveryError
 
@@ -33,8 +33,8 @@ class Sink(ABC):
     """A frozen dataclass: the keys of [[sink]] that only this type has."""
     groups: ClassVar[bool] = True
     """It takes messages that tell of several alerts; False: programs read it, it gets each alert alone, at once."""
-    repeat: Duration | None = None
-    """How often an alert that goes on is told again, where it would end by itself; of sinks without groups."""
+    renew_seconds: ClassVar[float | None] = None
+    """From one `renew` to the next; None: the service remembers what it was told."""
     pause: ClassVar[float] = 1.0
     """Seconds from one message to the next at least: the service's limit, with its source beside it."""
 
@@ -59,6 +59,9 @@ class Sink(ABC):
         DeliveryError: it did not arrive; `retry` says whether trying again can help. SinkGone: never again.
         Its text goes to the log: no secret in it.
         """
+
+    async def renew(self, firing: Sequence[Notice]) -> None:  # noqa: B027
+        """Say again all that goes on, one notice an alert, to a service that forgets; errors and order as with `send`."""
 
     async def close(self) -> None:  # noqa: B027
         """Let go of what `open` took."""

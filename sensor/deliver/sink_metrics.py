@@ -13,18 +13,18 @@ def about_sinks(outboxes: Sequence[Outbox], journal: Journal | None) -> Iterator
     """`journal`: theirs, where there is one."""
     ends: dict[tuple[str, ...], int] = {}
     retries: dict[tuple[str, ...], int] = {}
-    repeats: dict[tuple[str, ...], int] = {}
+    renewals: dict[tuple[str, ...], int] = {}
     for outbox in outboxes:
         for outcome, count in outbox.outcomes.items():
             if outcome == "retried":
                 retries[(outbox.name,)] = count
-            elif outcome == "repeated":
-                repeats[(outbox.name,)] = count
+            elif outcome == "renewed":
+                renewals[(outbox.name,)] = count
             else:
                 ends[(outbox.name, outcome)] = count
     yield counter("notifications", "Messages by what became of them.", ("sink", "outcome"), ends)
     yield counter("notification_retries", "Attempts to deliver beyond the first.", ("sink",), retries)
-    yield counter("notification_repeats", "Messages that say again what goes on.", ("sink",), repeats)
+    yield counter("notification_renewals", "Alerts that were said again because they go on.", ("sink",), renewals)
     waiting: Amounts = {(outbox.name,): outbox.waiting for outbox in outboxes}
     yield gauge("outbox_messages", "Messages that wait for a sink.", ("sink",), waiting)
     ages: Amounts = {(outbox.name,): round(outbox.oldest_seconds(), 3) for outbox in outboxes}

@@ -7,14 +7,12 @@ import time
 import pytest
 
 from sensor.base.times import SECOND
-from sensor.base.units import Duration
 from sensor.deliver import journal as journal_module
 from sensor.deliver import schedule
 from sensor.deliver.chat.webhook import Settings, Webhook
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
-from sensor.deliver.repeats import MOST_AT_ONCE
 from sensor.deliver.routing import NotifySettings, Router
 from sensor.errors import StoreError
 from sensor.store.outbox import OutboxStore
@@ -161,36 +159,48 @@ async def test_what_quiet_hours_hold_back_outlives_the_process(house, examples):
     assert ([each.partition(".")[0] for each in again.got], too.got) == (["digest"], [])
 
 
-async def test_an_alert_that_goes_on_is_told_again_to_the_program_that_would_end_it(house, examples):
-    plain, ends = Scripted(name="plain", groups=False), Scripted(name="ends", groups=False)
-    ends.repeat = Duration("16h")
-    async with running(house.started(plain, ends)) as delivery:
+class Forgetful(Scripted):
+    """What it is told has to be said again."""
+
+    renew_seconds = 0.02
+
+    def __init__(self, *script):
+        super().__init__(*script, name="forgetful", groups=False)
+        self.renewed = []
+
+    async def renew(self, firing):
+        if self.always is not None:
+            raise self.always
+        self.renewed.append([notice.key for notice in firing])
+
+
+async def test_what_goes_on_is_said_again_to_a_program_that_forgets(house, examples):
+    forgetful, plain = Forgetful(), Scripted(name="plain", groups=False)
+    async with running(house.started(forgetful, plain)) as delivery:
         delivery.tell(examples.alert())
-        for _ in range(50):
-            await house.look(delivery)
-            house.now += HOUR
+        await until(lambda: forgetful.renewed[1:] == [["a1"]] * 3)
+        forgetful.always = down(3_600)
+        await until(lambda: delivery.outboxes[0].last_error is not None)
+        forgetful.always = None
+        count = len(forgetful.renewed)
+        await until(lambda: len(forgetful.renewed) > count and delivery.outboxes[0].last_error is None)
         delivery.tell(examples.alert(state="resolved"))
-        for _ in range(50):
-            await house.look(delivery)
-            house.now += HOUR
-    assert plain.got == ["a1.firing", "a1.resolved"]
-    assert [each.partition(".again.")[0] for each in ends.got] == ["a1.firing"] * 4 + ["a1.resolved"]
-    assert len(set(ends.got)) == 5
-    assert [outbox.outcomes.repeated for outbox in delivery.outboxes] == [0, 3]
+        await until(lambda: forgetful.got[-1] == "a1.resolved")
+        count = len(forgetful.renewed)
+        await asyncio.sleep(0.1)
+        assert len(forgetful.renewed) == count, "there is nothing left to say"
+    assert (forgetful.got, plain.got) == (["a1.firing", "a1.resolved"],) * 2
+    assert delivery.outboxes[0].outcomes.renewed == count
 
 
-async def test_repeats_do_not_pile_up_before_a_sink_that_is_down(house, examples):
-    ends = Scripted(name="ends", groups=False)
-    ends.repeat, ends.always = Duration("16h"), down(3_600)
-    async with running(house.started(ends), drain=False) as delivery:
-        for number in range(80):
-            delivery.tell(examples.alert(f"a{number}", fingerprint=f"f{number}"))
-        for _ in range(100):
-            await house.look(delivery)
-            house.now += HOUR
+async def test_what_a_sink_does_not_want_is_not_renewed_either(house, examples):
+    forgetful = Forgetful()
+    async with running(house.started(forgetful)) as delivery:
         [outbox] = delivery.outboxes
-        assert outbox.waiting <= 80 + MOST_AT_ONCE
-        assert 0 < outbox.outcomes.repeated <= MOST_AT_ONCE
+        outbox._floor = 2
+        delivery.tell(examples.alert())
+        await asyncio.sleep(0.1)
+    assert (forgetful.got, forgetful.renewed) == ([], [])
 
 
 async def test_a_damaged_file_is_told_again_what_was_remembered(house, examples):

@@ -1,11 +1,13 @@
 """Prometheus' Alertmanager, which groups, silences and passes on.
 
-It forgets an alert that says nothing of its end after `resolve_timeout` (5 minutes). So an alert that fires says that
-it ends in `hold`; it is posted again three times within that while it goes on, and the one that is over says when that
-was. What the sensor can no longer end disappears after `hold`.
+It forgets an alert that says nothing of its end after `resolve_timeout` (5 minutes), and all alerts when it is started
+again. So an alert that fires says that it ends in `hold`; all that go on are posted again each minute, as Prometheus
+does, and the one that is over says when that was. What the sensor can no longer end disappears after `hold`.
 """
 
+import time
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,9 +28,10 @@ MAX_URL = 2_000
 """Characters of `generatorURL`, which must be a URI (api/v2/openapi.yaml): what browsers open."""
 TEST_SECONDS = 60
 """Until an alert that was only a try is over."""
-REPEATS = 3
-"""Posts of an alert that goes on within `hold`: two may fail."""
+MAX_POSTED = 100
+"""Alerts in one post."""
 SHORTEST_HOLD = Duration("5m")
+"""Five posts: four may fail."""
 
 _ANGLES = str.maketrans("<>", "\u2039\u203a")
 
@@ -45,7 +48,7 @@ class Settings:
     password_file: str = ""
     ca_file: str = ""
     """Certificates (PEM) that vouch for the server; empty: those of the system."""
-    hold: Duration = Duration("48h")
+    hold: Duration = Duration("15m")
     """How long an alert is firing there after it was last heard of from here."""
 
     def __post_init__(self) -> None:
@@ -66,6 +69,7 @@ class Alertmanager(Sink):
     groups = False
     pause = 0.05
     """It has no limit."""
+    renew_seconds = 60.0
 
     def __init__(self, name: str, settings: Settings, version: str) -> None:
         super().__init__(name, version)
@@ -73,7 +77,6 @@ class Alertmanager(Sink):
         self._password = Secret("password", settings.password, settings.password_file, _any)
         self._username = settings.username
         self._hold = int(settings.hold)
-        self.repeat = Duration(self._hold // REPEATS)
         self._http = Http(version, settings.ca_file)
 
     def __repr__(self) -> str:
@@ -97,9 +100,17 @@ class Alertmanager(Sink):
             ]
         if not body:
             return earlier
+        await self._post(body)
+        return notice.severity
+
+    async def renew(self, firing: Sequence[Notice]) -> None:
+        for at in range(0, len(firing), MAX_POSTED):
+            part = firing[at : at + MAX_POSTED]
+            await self._post([_posted(alert, notice, self._hold) for notice in part for alert in notice.alerts])
+
+    async def _post(self, body: list[Json]) -> None:
         answer = await self._http.send_json(self._url.reveal().rstrip("/") + PATH, body, self._login())
         answer.judge()
-        return notice.severity
 
     async def close(self) -> None:
         await self._http.close()
@@ -122,7 +133,8 @@ def _posted(alert: Json, notice: Notice, hold: int) -> Json:
     elif alert["state"] == "resolved":
         ends = max(alert["resolved_at"] or rfc3339(notice.at), starts)
     else:
-        ends = rfc3339(max(notice.at, _nanoseconds(starts)) + hold)
+        # It may have waited for days until Alertmanager could be reached.
+        ends = rfc3339(max(time.time_ns(), _nanoseconds(starts)) + hold)
     posted: Json = {
         "labels": _labels(alert),
         "annotations": _annotations(alert, notice),
