@@ -35,16 +35,19 @@ class Delivery:
         journal: Journal,
         clock: Callable[[], int] = time.time_ns,
         router: Router | None = None,
+        linked: Callable[[Notice, bool], Notice] = lambda notice, _people: notice,
     ) -> None:
         """`sensor` is asked once per alert, so that a new database shows; `clock`: ns since 1970.
 
-        `router`: what people are told, and when; None: everything at once, as programs.
+        `router`: what people are told, and when; None: everything at once, as programs. `linked(notice, for people)`:
+        the notice with its links.
         """
         self.outboxes = tuple(outboxes)
         self.journal = journal
         self._sensor = sensor
         self._clock = clock
         self.router = router
+        self._linked = linked
         self._by_name = {outbox.name: outbox for outbox in outboxes}
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
@@ -80,7 +83,10 @@ class Delivery:
     def _put_out(self, messages: Iterable[Outgoing]) -> None:
         for message in messages:
             people = message.audience == "people"
-            self._put(message.notice, [outbox for outbox in self.outboxes if outbox.sink.groups == people])
+            self._put(
+                self._linked(message.notice, people),
+                [outbox for outbox in self.outboxes if outbox.sink.groups == people],
+            )
 
     def put(self, notice: Notice, but: Outbox | None = None) -> None:
         """One message, stored before it is sent for the first time; never waits. `but`: whose sink it is not for."""

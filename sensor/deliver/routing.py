@@ -7,7 +7,9 @@
    once per `reminder`. An end is told where its beginning was.
 4. In quiet hours only `critical` is told; the rest comes as one digest afterwards.
 5. Beyond `max_per_hour` messages only `critical` is told; the rest comes as one message with a number.
-6. Whatever is held back is counted by its reason. Nothing here knows a clock or a sink.
+6. What somebody muted or allowed is told to nobody, what somebody acknowledged to programs only, and in maintenance
+   there is silence; but an end is told where the beginning was, and what still fires when the silence is over, then.
+7. Whatever is held back is counted by its reason. Nothing here knows a clock or a sink.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -32,7 +34,12 @@ MAX_TOLD = 5_000
 MAX_HELD = 2_000
 """Alerts that wait to be told together; further ones are only counted."""
 
+LOOK_AGAIN = 10 * SECOND
+"""ns from one look at what nobody is to hear of to the next: whether that still is so."""
+
 HOUR = 3_600 * SECOND
+
+REASONS = ("muted", "allowed", "acknowledged", "maintenance", "cooldown", "quiet", "cap")
 
 Json = dict[str, Any]
 Audience = Literal["people", "programs"]
@@ -73,15 +80,16 @@ class _Told:
 
 @dataclass(slots=True)
 class _Held:
-    """Alerts that wait, by fingerprint: the latest state of each."""
+    """Alerts that wait, by fingerprint or id: the latest state of each."""
 
+    by: str = "fingerprint"
     alerts: OrderedDict[str, Json] = field(default_factory=OrderedDict)
     beyond: int = 0
 
     def add(self, alert: Json) -> None:
-        fingerprint = alert["fingerprint"]
-        if fingerprint in self.alerts or len(self.alerts) < MAX_HELD:
-            self.alerts[fingerprint] = alert
+        key = alert[self.by]
+        if key in self.alerts or len(self.alerts) < MAX_HELD:
+            self.alerts[key] = alert
         else:
             self.beyond += 1
 
@@ -101,13 +109,18 @@ class Router:
         *,
         quiet: Callable[[int], bool] = lambda _now: False,
         muted: Callable[[Json, int], str | None] = lambda _alert, _now: None,
+        paused: Callable[[int], bool] = lambda _now: False,
     ) -> None:
-        """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: why nobody wants to hear of it, or None."""
-        self.suppressed: Counter[str] = Counter(dict.fromkeys(("muted", "cooldown", "quiet", "cap"), 0))
+        """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: which of REASONS there is to be silent of it.
+
+        `paused(now)`: whether nobody is to be told anything.
+        """
+        self.suppressed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Reason -> states of alerts that were not told at their time."""
         self._settings = settings
         self._quiet = quiet
         self._muted = muted
+        self._paused = paused
         self._told: OrderedDict[str, _Told] = OrderedDict()
         self._waiting = _Held()
         self._waiting_since: int | None = None
@@ -117,25 +130,35 @@ class Router:
         self._sent: deque[int] = deque()
         """ns of the messages of the last hour."""
         self._number = 0
+        self._unheard = _Held("id")
+        """What nobody was told of, by reason of `muted` or `paused`."""
+        self._looked = 0
+        self._open_at_programs: OrderedDict[str, None] = OrderedDict()
+        """Ids of alerts of which programs know that they fire."""
 
     def take(self, alert: Json, now: int) -> list[Outgoing]:
         """One state of one alert."""
+        if self._paused(now):
+            self.suppressed["maintenance"] += 1
+            self._unheard.add(alert)
+            return []
         reason = self._muted(alert, now)
         if reason is not None:
-            self.suppressed["muted"] += 1
-            return []
-        return [Outgoing(single(alert, now), "programs"), *self._for_people(alert, now)]
+            return self._silenced(alert, reason, now)
+        return [*self._for_programs(alert, now), *self._for_people(alert, now)]
 
     def tick(self, now: int) -> list[Outgoing]:
         """What is due because time has passed."""
-        out: list[Outgoing] = []
+        if self._paused(now):
+            return []
+        out = self._heard_again(now)
         self._last_of = {who: at for who, at in self._last_of.items() if 0 <= now - at < self._settings.group_wait}
         if self._waiting_since is not None and abs(now - self._waiting_since) >= self._settings.group_wait:
             out += self._flush(now)
         if self._digest.alerts and not self._quiet(now):
-            out += self._told_together("digest", *self._digest.take(), now)
+            out += self._told_together("digest", *self._wanted(self._digest, now), now)
         if self._rest.alerts and self._has_room(now):
-            out += self._told_together("rest", *self._rest.take(), now)
+            out += self._told_together("rest", *self._wanted(self._rest, now), now)
         return out + self._reminders(now)
 
     def _for_people(self, alert: Json, now: int) -> list[Outgoing]:
@@ -161,7 +184,7 @@ class Router:
         return []
 
     def _flush(self, now: int) -> list[Outgoing]:
-        alerts, beyond = self._waiting.take()
+        alerts, beyond = self._wanted(self._waiting, now)
         self._waiting_since = None
         by_client: dict[str, list[Json]] = {}
         for alert in alerts:
@@ -188,6 +211,8 @@ class Router:
     def _told_together(
         self, kind: Literal["group", "digest", "rest"], alerts: list[Json], beyond: int, now: int
     ) -> list[Outgoing]:
+        if not alerts:
+            return []
         worst = max(alerts, key=lambda alert: SEVERITIES.index(alert["severity"]))
         self._number += 1
         identity = f"{kind}.{now}.{self._number}"
@@ -224,8 +249,81 @@ class Router:
         if not every or self._quiet(now):
             return []
         due = [told.alert for told in self._told.values() if told.is_open and now - told.at >= every]
+        due = [alert for alert in due if self._muted(alert, now) is None]
         messages = self._message(due[:MAX_HELD], 0, now) if due else []
         return [replace(each, notice=replace(each.notice, id=f"{each.notice.id}.again.{now}")) for each in messages]
+
+    def _for_programs(self, alert: Json, now: int) -> list[Outgoing]:
+        if alert["state"] == "firing":
+            self._open_at_programs[alert["id"]] = None
+            if len(self._open_at_programs) > MAX_TOLD:
+                self._open_at_programs.popitem(last=False)
+        else:
+            self._open_at_programs.pop(alert["id"], None)
+        return [Outgoing(single(alert, now), "programs")]
+
+    def _silenced(self, alert: Json, reason: str, now: int) -> list[Outgoing]:
+        """What is told all the same: an end where the beginning was; to programs, what somebody acknowledged."""
+        firing, fingerprint = alert["state"] == "firing", alert["fingerprint"]
+        if firing:
+            self.suppressed[reason] += 1
+            if reason == "acknowledged":
+                return self._for_programs(alert, now)
+            self._unheard.add(alert)
+            return []
+        out = []
+        if reason == "acknowledged" or alert["id"] in self._open_at_programs:
+            out += self._for_programs(alert, now)
+        if self._is_open(fingerprint):
+            out += self._for_people(alert, now)
+        else:
+            self.suppressed[reason] += 1
+        self._unheard.alerts.pop(alert["id"], None)
+        if not self._is_open(fingerprint):
+            for held in (self._waiting, self._digest, self._rest):
+                held.alerts.pop(fingerprint, None)
+        return out
+
+    def _heard_again(self, now: int) -> list[Outgoing]:
+        """What nobody was told of, and what somebody may be told of now: people together, programs one by one."""
+        if not self._unheard.alerts or 0 <= now - self._looked < LOOK_AGAIN:
+            return []
+        self._looked = now
+        alerts, beyond = self._unheard.take()
+        self._digest.beyond += beyond
+        out: list[Outgoing] = []
+        for alert in alerts:
+            firing, reason = alert["state"] == "firing", self._muted(alert, now)
+            if firing and reason in ("muted", "allowed"):
+                self._unheard.add(alert)
+                continue
+            if firing or alert["id"] in self._open_at_programs:
+                out += self._for_programs(alert, now)
+            fingerprint = alert["fingerprint"]
+            news = firing != self._is_open(fingerprint) or fingerprint in self._digest.alerts
+            if news and not (firing and reason):
+                self._digest.add(alert)
+        return out
+
+    def _wanted(self, held: _Held, now: int) -> tuple[list[Json], int]:
+        """What waits, without what somebody muted meanwhile."""
+        alerts, beyond = held.take()
+        wanted = []
+        for alert in alerts:
+            firing = alert["state"] == "firing"
+            reason = self._muted(alert, now) if firing or not self._is_open(alert["fingerprint"]) else None
+            if reason is None:
+                wanted.append(alert)
+                continue
+            self.suppressed[reason] += 1
+            if firing and reason != "acknowledged":
+                self._unheard.add(alert)
+        return wanted, beyond
+
+    def _is_open(self, fingerprint: str) -> bool:
+        """Whether people know that it fires."""
+        told = self._told.get(fingerprint)
+        return told is not None and told.is_open
 
 
 def _client(alert: Json) -> str:

@@ -152,9 +152,123 @@ def test_a_cap_per_hour_and_then_the_number_of_the_rest() -> None:
 
 
 def test_what_is_muted_is_counted() -> None:
-    lab = Lab(muted=lambda alert, now: "by its owner")
+    lab = Lab(muted=lambda alert, now: "muted")
     assert lab.take(alert()) == []
     assert lab.router.suppressed["muted"] == 1
+    assert lab.take(alert(state="resolved")) == [], "nobody was told of its beginning"
+
+
+class Silent:
+    """A lab in which what is silenced, and why, can be said."""
+
+    def __init__(self) -> None:
+        self.why: dict[str, str] = {}
+        self.paused = False
+        self.lab = Lab(
+            NotifySettings(), muted=lambda alert, _: self.why.get(alert["fingerprint"]), paused=lambda _: self.paused
+        )
+
+    def silence(self, why: str | None, *alerts: dict[str, Any]) -> None:
+        for each in alerts:
+            if why is None:
+                del self.why[each["fingerprint"]]
+            else:
+                self.why[each["fingerprint"]] = why
+
+
+def told(messages: list[Outgoing]) -> list[tuple[str, str, str]]:
+    return [(out.audience, out.notice.kind, out.notice.state) for out in messages]
+
+
+def test_an_end_is_told_where_its_beginning_was_although_it_was_muted_meanwhile() -> None:
+    silent = Silent()
+    silent.lab.take(alert())
+    silent.silence("muted", alert())
+    silent.lab.wait(60)
+    over = told(silent.lab.take(alert(state="resolved")))
+    assert over == [("programs", "alert", "resolved"), ("people", "alert", "resolved")]
+    assert silent.lab.wait(60) == []
+
+
+def test_what_is_muted_while_it_waits_is_not_told() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2), alert(3))
+    silent.silence("muted", alert(2))
+    [group] = silent.lab.wait(31)
+    assert [each["id"] for each in group.notice.alerts] == [alert(3)["id"]]
+    assert silent.lab.router.suppressed["muted"] == 1
+
+
+def test_a_mute_that_is_over_tells_of_what_still_fires() -> None:
+    silent = Silent()
+    silent.silence("muted", alert(1), alert(2))
+    assert silent.lab.take(alert(1), alert(2), alert(2, state="resolved")) == []
+    assert silent.lab.wait(60) == []
+    silent.silence(None, alert(1), alert(2))
+    assert told(silent.lab.wait(60)) == [("programs", "alert", "firing"), ("people", "digest", "firing")]
+    assert told(silent.lab.take(alert(1, state="resolved"))) == [
+        ("programs", "alert", "resolved"),
+        ("people", "alert", "resolved"),
+    ]
+
+
+def test_what_is_acknowledged_has_no_reminder_and_an_end() -> None:
+    silent = Silent()
+    silent.lab.take(alert())
+    silent.silence("acknowledged", alert())
+    silent.lab.now += 3 * 86_400 * SECOND
+    assert silent.lab.wait(60) == []
+    assert told(silent.lab.take(alert(state="resolved"))) == [
+        ("programs", "alert", "resolved"),
+        ("people", "alert", "resolved"),
+    ]
+
+
+def test_programs_hear_of_what_is_acknowledged() -> None:
+    silent = Silent()
+    silent.silence("acknowledged", alert())
+    assert told(silent.lab.take(alert())) == [("programs", "alert", "firing")]
+    assert silent.lab.router.suppressed["acknowledged"] == 1
+
+
+def test_maintenance_is_silent_and_tells_afterwards_of_what_still_fires_or_ended() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1))
+    silent.paused = True
+    others = alert(2, TABLET), alert(3, TABLET), alert(3, TABLET, state="resolved")
+    assert silent.lab.take(alert(1, state="resolved"), *others, alert(4, severity="critical")) == []
+    assert silent.lab.wait(3_600) == []
+    assert silent.lab.router.suppressed["maintenance"] == 5
+    silent.paused = False
+    out = silent.lab.wait(11)
+    assert sorted(each.notice.id for each in out if each.audience == "programs") == sorted(
+        [f"{alert(1)['id']}.resolved", f"{alert(2, TABLET)['id']}.firing", f"{alert(4)['id']}.firing"]
+    )
+    [digest] = [each.notice for each in out if each.audience == "people"]
+    assert (digest.kind, len(digest.alerts)) == ("digest", 3)
+    assert silent.lab.wait(60) == []
+
+
+def test_a_group_that_waited_when_maintenance_began_is_told_when_it_ends() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2))
+    silent.paused = True
+    assert silent.lab.wait(60) == []
+    silent.paused = False
+    assert told(silent.lab.wait(1)) == [("people", "alert", "firing")]
+
+
+def test_what_ended_and_began_anew_in_maintenance_is_told_as_firing() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1))
+    silent.paused = True
+    anew = {**alert(1), "id": "another"}
+    silent.lab.take(alert(1, state="resolved"), anew)
+    silent.paused = False
+    out = silent.lab.wait(11)
+    assert [each.notice.state for each in out if each.audience == "programs"] == ["resolved", "firing"]
+    [digest] = [each.notice for each in out if each.audience == "people"]
+    assert [(each["id"], each["state"]) for each in digest.alerts] == [("another", "firing")]
 
 
 @pytest.mark.parametrize("step", [-86_400, 86_400 * 365])
