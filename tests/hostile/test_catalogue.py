@@ -115,6 +115,25 @@ O17  tests/scenarios/silent/no-state-source.toml
      tests/scenarios/silent/missed-heartbeats.toml
      tests/scenarios/silent/flapping-source.toml
      tests/scenarios/silent/lost-report.toml
+W2   tests/deliver/web/test_pages.py::test_hostile_text_adds_no_element_and_no_attribute
+     tests/deliver/web/test_acting.py::test_hostile_names_add_no_element
+     tests/deliver/web/test_markup.py::test_values_stay_values
+W3   tests/deliver/web/test_security.py::test_a_foreign_host_gets_nothing
+     tests/deliver/web/test_security.py::test_our_own_names
+     tests/deliver/web/test_acting.py::test_by_the_public_name_and_no_other
+W4   tests/hostile/test_web.py::test_looking_at_every_path_changes_nothing
+W5   tests/hostile/test_web.py::test_no_path_takes_a_post_from_a_foreign_page
+     tests/hostile/test_web.py::test_no_path_takes_a_post_without_its_token_or_its_type
+W7   tests/deliver/web/test_acting.py::test_looking_three_times_changes_nothing
+     tests/deliver/web/test_acting.py::test_a_post_mutes_once_and_only_that
+     tests/deliver/web/test_acting.py::test_too_old_is_told_and_does_nothing
+     tests/deliver/web/test_acting.py::test_changed_foreign_and_revoked_tokens_get_one_and_the_same_answer
+     tests/deliver/web/test_acting.py::test_no_token_in_logs
+     tests/deliver/test_links.py::test_each_bit_counts
+     tests/deliver/test_links.py::test_the_key_is_made_once_and_nobody_else_reads_it
+     tests/system/test_mutes.py::test_from_the_message_to_silence_and_back
+W9   tests/hostile/test_web.py::test_bodies_that_bite
+     tests/hostile/test_web.py::test_a_hundred_thousand_chunks
 W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestRepeats
      tests/foreground/sources/test_push.py::TestWhose
@@ -165,6 +184,7 @@ from tests.hostile.cases import CASES
 ROOT = Path(__file__).resolve().parents[2]
 
 DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
+PAGES = (2, 3, 4, 5, 7, 9, 12)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12), (1, 2, 3, 4, 5, 6, 7, 9, 11, 12)
 WANTED = (
     {f"D{number}" for number in DECODERS}
@@ -172,7 +192,8 @@ WANTED = (
     | {f"T{number}" for number in TIMES}
     | {f"S{number}" for number in STORES}
     | {f"O{number}" for number in SINKS}
-    | {"O17", "W12"}
+    | {f"W{number}" for number in PAGES}
+    | {"O17"}
 )
 
 

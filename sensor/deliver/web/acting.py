@@ -23,7 +23,7 @@ TITLES = {
 }  # fmt: skip
 
 WHAT = {
-    "mute": "Until then nobody is told of such alerts; they stay on the page.",
+    "mute": "nobody is told of such alerts; they stay on the page.",
     "allow": "Nobody is told of such alerts any more; they stay on the page.",
     "acknowledge": "There are no more reminders of this alert. Its end is still told.",
 }
@@ -154,7 +154,7 @@ class Acting:
 
 
 def _until(ruling: Ruling) -> str:
-    return "" if ruling.until is None or ruling.action == "acknowledge" else f"Until {moment(ruling.until)}. "
+    return "" if ruling.until is None or ruling.action == "acknowledge" else f"Until {moment(ruling.until)} "
 
 
 def _again() -> str:
