@@ -191,7 +191,7 @@ class App:
                 Part("web", self.web.start, stop=self.web.stop),
                 *(Part("posts", server.start, stop=server.stop) for server in self.also),
                 Part("privileges", self._drop),
-                Part("rulings", self._recall, stop=self.keeper.close),
+                Part("rulings", self._recall, self.keeper.run, stop=self.keeper.close),
                 Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
                 *(
                     Part(f"foreground.{source.name}", run=partial(keep_running, source))

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from sensor.deliver.rulings import Rulings
 from sensor.model.ruling import Ruling
 
+RETRY_SECONDS = 60.0
+"""From one look at whether something is not written yet to the next."""
+
 log = logging.getLogger(__name__)
 
 
@@ -77,9 +80,15 @@ class Keeper:
         return Kept(ruling, await self._store())
 
     def over(self, alert: str, now: int) -> None:
-        """The alert of that id is over; written along with the next change, or at the end: a restart can do without."""
+        """The alert of that id is over; written soon: a restart can do without."""
         if self.rulings.over(alert, now):
             self._changes += 1
+
+    async def run(self) -> None:
+        """Writes what the disk refused, and what ended by itself; until cancelled."""
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            await self._store()
 
     async def close(self) -> None:
         """Write what is not written yet."""

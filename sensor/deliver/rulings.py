@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +37,19 @@ class Rulings:
         """Past ones that had to go."""
         self._active: OrderedDict[str, Ruling] = OrderedDict()
         self._past: deque[Ruling] = deque()
-        self._keyed: dict[tuple[str, str], list[Ruling]] = {}
-        """(detector, client) -> mutes and allowances with just these, or without: an alert asks four of them."""
+        self._keyed: dict[tuple[str, str], list[tuple[Ruling, str]]] = {}
+        """(detector, client), or without -> rulings with just these, and their owners folded: an alert asks four."""
+        self._pauses: list[Ruling] = []
 
     def reason(self, alert: Json, now: int) -> str | None:
         """Why nobody is to hear of it: muted, allowed, acknowledged; None: somebody is."""
-        detector, client = alert["detector"], client_of(alert)
+        if not self._keyed:
+            return None
+        subject = _Subject(alert)
+        detector, client = subject.detector, subject.client
         for pair in ((detector, client), (detector, ""), ("", client), ("", "")):
-            for ruling in self._keyed.get(pair, ()):
-                if ruling.holds(now) and matches(ruling, alert):
+            for ruling, owner in self._keyed.get(pair, ()):
+                if _is_about(ruling, owner, subject) and ruling.holds(now):
                     return REASONS[ruling.action]
         return None
 
@@ -54,8 +58,9 @@ class Rulings:
         return REASONS["maintenance"] if self.paused(now) else self.reason(alert, now)
 
     def paused(self, now: int) -> bool:
-        """Whether there is maintenance."""
-        return any(each.action == "maintenance" and each.holds(now) for each in self._active.values())
+        """Whether there is maintenance. One that was made by a clock that is set back since must not last for years."""
+        longest = LONGEST["maintenance"]
+        return any(each.holds(now) and (each.until or 0) <= now + longest for each in self._pauses)
 
     def get(self, identity: str) -> Ruling | None:
         """The ruling of that id, whether it holds or not."""
@@ -126,10 +131,13 @@ class Rulings:
             self.dropped += 1
 
     def _index(self) -> None:
-        self._keyed = {}
+        self._keyed, self._pauses = {}, []
         for ruling in self._active.values():
-            if ruling.action != "maintenance":
-                self._keyed.setdefault((ruling.key.detector, ruling.key.client), []).append(ruling)
+            if ruling.action == "maintenance":
+                self._pauses.append(ruling)
+            else:
+                pair = (ruling.key.detector, ruling.key.client)
+                self._keyed.setdefault(pair, []).append((ruling, ruling.key.owner.casefold()))
 
 
 def client_of(alert: Json) -> str:
@@ -140,29 +148,48 @@ def client_of(alert: Json) -> str:
 
 def matches(ruling: Ruling, alert: Json) -> bool:
     """Whether the alert has all parts that are given. An alert about several owners together has no far end."""
+    return _is_about(ruling, ruling.key.owner.casefold(), _Subject(alert))
+
+
+class _Subject:
+    """An alert in the form in which keys are written; made once per alert, however many rulings there are."""
+
+    __slots__ = ("address", "client", "detector", "has_far_end", "id", "name", "owner", "ports")
+
+    def __init__(self, alert: Json) -> None:
+        far, measured = alert.get("destination"), alert.get("reason", {}).get("measured", {})
+        self.id: str = alert["id"]
+        self.detector: str = alert["detector"]
+        self.client = client_of(alert)
+        self.has_far_end = far is not None and not measured.get("others")
+        far = far or {}
+        self.owner = (far.get("owner") or "").casefold()
+        self.name = fold(far.get("name") or "")
+        self.address = _plain_address(far.get("address") or "")
+        ports = measured.get("ports")
+        self.ports = [str(port).rpartition("/") for port in ports] if isinstance(ports, list) else []
+
+
+def _is_about(ruling: Ruling, owner: str, subject: _Subject) -> bool:
+    """`owner`: that of the key, folded."""
     if ruling.action == "acknowledge":
-        return bool(ruling.alert == alert["id"])
+        return ruling.alert == subject.id
     key = ruling.key
-    if not key or (key.detector and key.detector != alert["detector"]):
+    if (key.detector and key.detector != subject.detector) or (key.client and key.client != subject.client):
         return False
-    if key.client and key.client != client_of(alert):
-        return False
-    if not (key.owner or key.domain or key.address or key.port):
-        return True
-    measured = alert["reason"]["measured"]
-    far = alert["destination"]
-    if far is None or measured.get("others"):
-        return False
+    if not (owner or key.domain or key.address or key.port):
+        return bool(key)
     return (
-        (not key.owner or key.owner.casefold() in (far["owner"] or "").casefold())
-        and (not key.domain or _lies_under(fold(far["name"] or ""), key.domain))
-        and (not key.address or key.address == _plain_address(far["address"]))
-        and (not key.port or _only_port(measured.get("ports"), key.port))
+        subject.has_far_end
+        and (not owner or owner in subject.owner)
+        and (not key.address or key.address == subject.address)
+        and (not key.domain or _lies_under(subject.name, key.domain))
+        and (not key.port or _only_port(subject.ports, key.port))
     )
 
 
 def _lies_under(name: str, domain: str) -> bool:
-    return name == domain or name.endswith(f".{domain}")
+    return name.endswith(domain) and (len(name) == len(domain) or name[-len(domain) - 1] == ".")
 
 
 def _plain_address(written: str) -> str:
@@ -172,10 +199,7 @@ def _plain_address(written: str) -> str:
         return ""
 
 
-def _only_port(ports: object, wanted: str) -> bool:
+def _only_port(ports: list[tuple[str, str, str]], wanted: str) -> bool:
     """An alert about other ports as well is another matter."""
-    if not isinstance(ports, list) or not ports:
-        return False
     protocol, _, number = wanted.rpartition("/")
-    found: Iterable[tuple[str, str, str]] = (str(port).rpartition("/") for port in ports)
-    return all(number == port and protocol in ("", kind) for kind, _, port in found)
+    return bool(ports) and all(number == port and protocol in ("", kind) for kind, _, port in ports)

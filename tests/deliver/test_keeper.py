@@ -55,6 +55,21 @@ async def test_a_disk_that_refuses(tmp_path: Path) -> None:
     assert len(list(keeper(folder).rulings)) == 2
 
 
+async def test_what_the_disk_refused_is_written_when_it_takes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sensor.deliver.keeper.RETRY_SECONDS", 0.01)
+    folder = tmp_path / "state"
+    one = keeper(folder)
+    assert not (await one.make(mute(owner="Xiaomi"), NOW)).stored
+    folder.mkdir()
+    running = asyncio.ensure_future(one.run())
+    async with asyncio.timeout(5):
+        while not (folder / "mutes.json").exists():
+            await asyncio.sleep(0.01)
+    running.cancel()
+
+
 async def test_a_full_disk(tmp_path: Path) -> None:
     if not os.access("/dev/full", os.W_OK):
         pytest.skip("needs /dev/full")
