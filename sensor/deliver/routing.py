@@ -297,11 +297,15 @@ class Router:
             if firing and reason in ("muted", "allowed"):
                 self._unheard.add(alert)
                 continue
-            if firing or alert["id"] in self._open_at_programs:
+            if firing != (alert["id"] in self._open_at_programs):
                 out += self._for_programs(alert, now)
             fingerprint = alert["fingerprint"]
             news = firing != self._is_open(fingerprint) or fingerprint in self._digest.alerts
-            if news and not (firing and reason):
+            if not news or (firing and reason):
+                continue
+            if alert["severity"] == "critical" and self._quiet(now):
+                out += self._for_people(alert, now)
+            else:
                 self._digest.add(alert)
         return out
 

@@ -249,6 +249,26 @@ def test_maintenance_is_silent_and_tells_afterwards_of_what_still_fires_or_ended
     assert silent.lab.wait(60) == []
 
 
+def test_critical_after_maintenance_does_not_wait_for_the_end_of_quiet_hours() -> None:
+    silent = Silent()
+    silent.paused = silent.lab.quiet = True
+    silent.lab.take(alert(1), alert(2, TABLET, severity="critical"))
+    silent.paused = False
+    people = [each.notice for each in silent.lab.wait(11) if each.audience == "people"]
+    assert [(each.kind, each.severity) for each in people] == [("alert", "critical")]
+    silent.lab.quiet = False
+    assert told(silent.lab.wait(1)) == [("people", "digest", "firing")]
+
+
+def test_what_programs_know_already_is_not_told_to_them_again() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2))
+    silent.silence("muted", alert(2))
+    assert silent.lab.wait(31) == []
+    silent.silence(None, alert(2))
+    assert told(silent.lab.wait(11)) == [("people", "digest", "firing")]
+
+
 def test_a_group_that_waited_when_maintenance_began_is_told_when_it_ends() -> None:
     silent = Silent()
     silent.lab.take(alert(1), alert(2))
