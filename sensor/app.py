@@ -21,14 +21,25 @@ from sensor.capture.neighbours import Neighbours
 from sensor.config import Config
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
+from sensor.deliver.keeper import Keeper
+from sensor.deliver.links import Links
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.routing import Router
+from sensor.deliver.rulings import Rulings
 from sensor.deliver.snapshots import Counters
+from sensor.deliver.wanted import Known
+from sensor.deliver.web.acting import Acting
 from sensor.deliver.web.admin import Admin
+from sensor.deliver.web.api import Api
 from sensor.deliver.web.intake import Intake
+from sensor.deliver.web.pages import Pages
+from sensor.deliver.web.resend import Resend
+from sensor.deliver.web.ruled import Ruled
+from sensor.deliver.web.sections import given_up, muted
 from sensor.deliver.web.server import IntakeServer, WebServer
 from sensor.deliver.web.waiting import Waiting
+from sensor.detect.base import DETECTORS
 from sensor.foreground.base import Source
 from sensor.foreground.running import keep_running
 from sensor.house import House
@@ -104,15 +115,35 @@ class App:
             Outbox(each.plugin(str(each.name), each.settings, __version__), journal, each.min_severity)
             for each in config.sink
         ]
-        router = Router(config.notify, quiet=config.notify.is_quiet)
-        self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router)
+        self.rulings = Rulings()
+        self.keeper = Keeper(self.rulings, StateFile(config.state_dir / "mutes.json"))
+        self.links = Links(config.web.public_url, config.web.link_age, config.state_dir / "links.key")
+        notify = config.notify
+        router = Router(notify, quiet=notify.is_quiet, muted=self.rulings.reason, paused=self.rulings.paused)
+        self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router, linked=self.links.on)
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
         metrics = Metrics(
             self.house, outboxes, [each.name for each in config.detect.detectors], journal, self.delivery.router
         )
         intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
-        waiting = Waiting(self.delivery, self.admin)
-        self.web = WebServer(config.web.listen, config.web.hosts, self.house, metrics, intakes, waiting)
+        ids = {name: client for client, name in config.client_names.items()}
+        known = Known(DETECTORS.names(), ids, self.house.client_at)
+        self.web = WebServer(
+            config.web.listen,
+            config.web.names,
+            self.house,
+            metrics,
+            intakes,
+            [
+                Waiting(self.delivery, self.admin),
+                Resend(self.delivery, self.admin),
+                Ruled(self.keeper, self.admin, self.house, known, time.time_ns),
+                Acting(self.links, self.keeper, self.house, time.time_ns, self.house.called),
+            ],
+            api=Api(self.house, lambda alert: self.rulings.why(alert, time.time_ns())),
+            pages=Pages(self.house, self._beside_alerts),
+            public=config.web.public_url,
+        )
         self.also = [
             IntakeServer(
                 f"foreground.{source.name}.listen",
@@ -161,6 +192,7 @@ class App:
                 Part("web", self.web.start, stop=self.web.stop),
                 *(Part("posts", server.start, stop=server.stop) for server in self.also),
                 Part("privileges", self._drop),
+                Part("rulings", self._recall, self.keeper.run, stop=self.keeper.close),
                 Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
                 *(
                     Part(f"foreground.{source.name}", run=partial(keep_running, source))
@@ -176,8 +208,17 @@ class App:
             self._stop,
         )
 
+    def _beside_alerts(self) -> str:
+        return muted(self.rulings, time.time_ns(), self.house.called) + given_up(self.delivery.journal.dead)
+
     def _deliver(self, alert: Alert) -> None:
         self.delivery.tell(alert)
+        if alert.state == "resolved":
+            self.keeper.over(alert.id, time.time_ns())
+
+    async def _recall(self) -> None:
+        self.keeper.restore(time.time_ns())
+        self.links.prepare()
 
     async def _drop(self) -> None:
         privileges.preload()

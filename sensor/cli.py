@@ -12,12 +12,12 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
 from sensor import __version__, config
 from sensor.base.fields import Interface
+from sensor.cli_mutes import add_commands
 from sensor.config import Config
 from sensor.enrich.geo import ATTRIBUTION
 from sensor.errors import ConfigError, SensorError
@@ -132,14 +132,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _idle(options: argparse.Namespace) -> int:
-    from sensor import idle
+    from sensor import ask, idle
 
     statement = {"client": options.client, "state": "none" if options.over else "background"}
     if options.until is not None:
-        try:
-            statement["until"] = idle.end_of(options.until, datetime.now(UTC))
-        except (ValueError, OverflowError):
-            raise SensorError('--until: expected a time of day like 15:00, or one like "2026-11-24T15:00Z"') from None
+        statement["until"] = ask.until(options.until)
     if options.for_ is not None:
         statement["for"] = options.for_
     if options.note:
@@ -259,6 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     selftest.add_argument("--json", action="store_true", help="one JSON object at the end instead of lines")
     selftest.set_defaults(command=_selftest)
+    add_commands(commands, _STYLE)
     return parser
 
 
@@ -282,6 +280,7 @@ EXAMPLES = """examples:
   idlewire replay phone.pcapng
   idlewire check-config /etc/idlewire/idlewire.toml
   idlewire idle "Redmi Note" --until 15:00
+  idlewire mute --client "Redmi Note" --owner Xiaomi
   idlewire notify-test family
   sudo idlewire selftest
 

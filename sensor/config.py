@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sensor.base import tokens
-from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac
+from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, PublicUrl
 from sensor.base.references import with_ids
 from sensor.base.settings import build, collect, read
 from sensor.base.text import printable
@@ -89,10 +89,21 @@ class WebSettings:
     """Whoever sends it may change something, such as sending messages again; neither of the two: nobody may."""
     token_file: str = ""
     """A file that holds it."""
+    public_url: PublicUrl = PublicUrl("")
+    """Where people reach the page; then messages have links to it: mute, allow, acknowledge."""
+    link_age: Duration = Duration("7d")
+    """How long such a link acts."""
 
     def __post_init__(self) -> None:
-        """ValueError: both, or no token."""
+        """ValueError: both, or no token; links that last too short or too long."""
         tokens.check(self.token, self.token_file)
+        if not Duration("1m") <= self.link_age <= Duration("30d"):
+            raise ValueError(f"link_age: expected a duration from 1m to 30d, got {self.link_age.seconds:g}s")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All further names under which browsers may ask."""
+        return (*self.hosts, *([self.public_url.host] if self.public_url else ()))
 
 
 @dataclass(frozen=True, slots=True)

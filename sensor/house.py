@@ -13,6 +13,7 @@ from sensor.account.locality import Local
 from sensor.base.addresses import address_text, mac_text, parse_address
 from sensor.base.fields import is_mac
 from sensor.config import Config, read_allow_lists
+from sensor.deliver.shapes import protocol_name
 from sensor.deliver.snapshots import ClientForeground, Counters, SensorInfo, SourceState
 from sensor.detect.allowance import Allowances
 from sensor.detect.base import Facts, owner_of
@@ -27,12 +28,15 @@ from sensor.foreground.base import Source, SourceFacts
 from sensor.foreground.book import ForegroundBook
 from sensor.foreground.fusion import fuse
 from sensor.foreground.standing import Standing
-from sensor.model.activity import Activity
+from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
 from sensor.model.client import Client
 from sensor.model.destination import Destination
 from sensor.model.foreground import Change, Report, State
 from sensor.pipeline import Pipeline
+
+MAX_PORTS = 8
+"""Services of a contact that an alert names; beyond it says "more"."""
 
 IDLE_DETECTORS = frozenset({"background_upload", "idle_drip", "unused_device", "upload_burst"})
 """Those that say that nobody used a client."""
@@ -60,7 +64,7 @@ class House:
         about = SourceFacts(
             self.report,
             clock,
-            called=lambda client: self._called.get(client, client),
+            called=self.called,
             known=lambda client, now: self.foreground.at(client, now),  # noqa: PLW0108  # there is none yet
             ids={name: client for client, name in self._called.items()},
             whose=self.client_at,
@@ -75,7 +79,7 @@ class House:
         self.rules = config.foreground.rules
         self.foreground = ForegroundBook(self.rules, self._expecting)
         self.learned = Learned()
-        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned)
+        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned, self._ports)
         self._config = config
         self._allowances = Allowances(config.allow)
         self.suffixes = PublicSuffixes()
@@ -120,6 +124,10 @@ class House:
         """A source of phone states says something; False where that told nothing new."""
         self.pipeline.follows_uploads = True
         return self.foreground.report(report)
+
+    def called(self, client: str) -> str:
+        """The name that its owner gave to a client; its id where there is none."""
+        return self._called.get(client, client)
 
     def client_at(self, address: str) -> str | None:
         """The id of the client that the address belongs to, as far as its packets told."""
@@ -259,6 +267,11 @@ class House:
         vendor, name = self._describe(row.mac)
         addresses = tuple(address_text(address) for address in row.addresses)
         return AlertClient(identity, mac_text(row.mac) if row.mac else None, name, vendor, addresses)
+
+    def _ports(self, contact: Contact) -> list[str]:
+        found = snapshot.ports(self.pipeline.ledger, contact)
+        named = [f"{protocol_name(protocol)}/{port}" for protocol, port in found[:MAX_PORTS]]
+        return [*named, "more"] if len(found) > MAX_PORTS else named
 
 
 def _expected(source: Source, client: str, now: int) -> tuple[Standing | None, int | None]:

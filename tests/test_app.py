@@ -27,6 +27,7 @@ from sensor.errors import CaptureError, ConfigError, DataError
 from sensor.lifecycle import Part
 from sensor.model.foreground import Report
 from sensor.model.frames import FrameBatch
+from sensor.model.ruling import Key, Ruling
 from tests.frames import FAR, FAR_TOO, HOME, PHONE, ROUTER, SECOND, answer, batch, tcp, udp
 
 PHONE_ID = PHONE.hex(":")
@@ -148,6 +149,31 @@ async def test_what_was_learned_outlives_the_daemon(monkeypatch: pytest.MonkeyPa
     async with asyncio.timeout(10):
         await second.run()
     assert second.house.learned.note(PHONE_ID, "Xiaomi", SECOND).used == 90_000
+
+
+async def test_what_was_muted_outlives_the_daemon_and_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ruling = Ruling("m1", "mute", time.time_ns(), time.time_ns() + 3_600 * SECOND, "lena", key=Key(domain="mi.com"))
+    first = app_with(FakeCapture([], [], []), monkeypatch, web={**SETTINGS["web"], "public_url": "http://router.lan"})
+
+    async def mute() -> AsyncIterator[FrameBatch]:
+        assert (await first.keeper.make(ruling, time.time_ns())).stored
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(first.capture, "batches", mute)
+    async with asyncio.timeout(10):
+        await first.run()
+    assert (tmp_path / "links.key").stat().st_mode & 0o777 == 0o600
+    frames = batch([(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))])
+    second = app_with(FakeCapture([frames], [], []), monkeypatch)
+    async with asyncio.timeout(10):
+        await second.run()
+    assert second.delivery.router is not None
+    assert second.delivery.router.suppressed["muted"] == 1
+    assert "names under mi.com" in second._beside_alerts()
 
 
 async def test_what_was_learned_wrongly_does_not_stop_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -205,6 +205,8 @@ def test_a_detector_that_is_not_standard_is_on_once_its_table_is_there() -> None
         ('[client]\nname = "a"', "client: write [[client]], with double brackets"),
         (f'[[client]]\nmac = "{MAC}"', 'client[0].name: missing; for example name = "Redmi Note"'),
         ('[[client]]\nmac = "01:00:5e:00:00:fb"\nname = "a"', "client[0] (\"a\").mac: '01:00:5e:00:00:fb' is a group"),
+        ('[web]\npublic_url = "http://router.lan/x"', "web.public_url: expected scheme, host and perhaps a port"),
+        ('[web]\nlink_age = "40d"', "web.link_age: expected a duration from 1m to 30d"),
         ('[web]\nhosts = ["http://router.lan"]', "web.hosts: 'http://router.lan' is not a host name like router.lan"),
         ('local = ["0.0.0.0/0"]', "local: '0.0.0.0/0' is every address: then nothing would be a destination"),
         ('local = ["::/0"]', "local: '::/0' is every address"),

@@ -113,6 +113,20 @@ def test_alerts_say_who_the_client_is() -> None:
     assert house.counters().alerts["watchlist", "warning"] == 1
 
 
+def test_alerts_name_the_ports_that_were_used_up_to_then() -> None:
+    heard: list[Alert] = []
+    frames = [(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR)), (2 * SECOND, udp(HOME, FAR))]
+    house = fed(frames, alerts=heard, **WATCHED)
+    assert heard[0].measured["ports"] == ["tcp/443"]
+    [now] = house.alerts()
+    assert now.measured["ports"] == ["tcp/443", "udp/9999"]
+
+
+def test_names_of_clients() -> None:
+    house = fed([], **NAMED)
+    assert [house.called(each) for each in (PHONE_ID, TABLET_ID)] == ["Redmi Note", TABLET_ID]
+
+
 @pytest.mark.parametrize("named", [{}, NAMED])
 def test_the_alert_of_a_client_that_was_evicted_still_says_who_it_was(named: dict[str, Any]) -> None:
     frames = [(0, answer("api.io.mi.com", FAR)), (1, tcp(HOME, FAR))]

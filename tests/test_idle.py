@@ -5,7 +5,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,30 +156,6 @@ def test_a_token_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_port_that_nobody_knows() -> None:
     with pytest.raises(ConfigError, match=r"^web\.listen: with port 0"):
         idle.state(config("127.0.0.1:0"), {}, NOW)
-
-
-@pytest.mark.parametrize(
-    ("written", "end"),
-    [
-        ("15:00", "2026-11-24T14:00:00+00:00"),
-        ("9:30", "2026-11-25T08:30:00+00:00"),
-        ("13:00", "2026-11-25T12:00:00+00:00"),
-        ("2026-11-25T15:00:00+01:00", "2026-11-25T15:00:00+01:00"),
-        ("2026-11-25T15:00Z", "2026-11-25T15:00:00+00:00"),
-    ],
-)
-def test_until_is_the_next_time_it_is_that_late_here(written: str, end: str) -> None:
-    assert idle.end_of(written, datetime(2026, 11, 24, 12, 0, tzinfo=UTC)) == end
-
-
-def test_until_across_the_night_on_which_clocks_are_set() -> None:
-    assert idle.end_of("8:00", datetime(2026, 10, 24, 20, 0, tzinfo=UTC)) == "2026-10-25T07:00:00+00:00"
-
-
-@pytest.mark.parametrize("written", ["25:00", "3 pm", "", "2026-11-25T15:00", "tomorrow"])
-def test_what_is_no_time(written: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        idle.end_of(written, datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
 
 
 def test_it_says_what_was_not_seen_and_what_held_nothing() -> None:

@@ -9,6 +9,7 @@ from sensor.account.columns import Rows
 from sensor.account.ledger import Ledger
 from sensor.account.tables import ClientRow
 from sensor.base.addresses import address_text, mac_text
+from sensor.model.activity import Contact
 from sensor.model.client import Client, Rates
 from sensor.model.destination import Destination, Service
 
@@ -87,6 +88,17 @@ class Destinations(Sequence[Destination]):
             rates,
             listed,
         )
+
+
+def ports(ledger: Ledger, contact: Contact) -> list[tuple[int, int]]:
+    """(protocol, port) of the services to which the contact's client has sent; none once it was evicted."""
+    services = ledger.services
+    if not ledger.contacts.holds(contact):
+        return []
+    # Rows of flows whose packets belong to a later second are there already, but empty.
+    return sorted(
+        (protocol, port) for protocol, port, row in services.of(contact.row) if services.totals.sent_packets[row]
+    )
 
 
 def country_sent(ledger: Ledger) -> dict[tuple[str, str | None], int]:

@@ -98,6 +98,10 @@ class Contacts:
             raise KeyError(row)
         return contact
 
+    def holds(self, contact: Contact) -> bool:
+        """Whether it still has its row."""
+        return contact.row < len(self._entries) and self._entries[contact.row] is contact
+
     def retire(self, rows: Rows, into: int) -> None:
         """Merges rows into another; they are used again only after `release`."""
         self.totals.merge(rows, into)

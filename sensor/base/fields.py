@@ -2,6 +2,7 @@
 
 import re
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from sensor.base.addresses import mac_text, parse_address, parse_mac
 from sensor.base.domains import normalize
@@ -143,6 +144,30 @@ class ClientRef(Label):
 
     __slots__ = ()
     example = "Redmi Note"
+
+
+class PublicUrl(str):
+    """Where people reach the page, as in links: scheme, host and perhaps a port; empty: nowhere."""
+
+    __slots__ = ()
+    example = "http://router.lan:8470"
+
+    def __new__(cls, text: str) -> "PublicUrl":
+        """Lower case, without a last slash. No user, path or query: what follows is the sensor's own."""
+        written = text.strip().lower().removesuffix("/")
+        found = re.fullmatch(
+            r"https?://(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]{1,253}))(?::([0-9]{1,5}))?", written, re.ASCII
+        )
+        if written and (
+            not found or (found[1] and not _is_address(found[1])) or (found[3] and not 0 < int(found[3]) < 65_536)
+        ):
+            raise ValueError(f"expected scheme, host and perhaps a port, like {cls.example}, and nothing behind it")
+        return super().__new__(cls, written)
+
+    @property
+    def host(self) -> str:
+        """The name or address in it; empty: there is none."""
+        return urlsplit(self).hostname or ""
 
 
 class Interface(str):

@@ -27,6 +27,9 @@ Table = Mapping[str, object]
 SECRETS = frozenset({"url", "token", "secret", "password"})
 """Last words of keys whose values must not be shown: `url`, `api_token`; but `url_file` may."""
 
+NO_SECRETS = frozenset({"public_url"})
+"""Keys that only end like one."""
+
 GUARDED = frozenset({"foreground", "sink"})
 """Tables in which secrets are set: one that was put under a wrong key must not be shown either."""
 
@@ -268,7 +271,7 @@ def _is_missing(field: dataclasses.Field[Any], key: str, values: Table) -> bool:
 
 def _is_secret(path: str) -> bool:
     key = path.rpartition(".")[2].partition("[")[0]
-    return key.rpartition("_")[2].lower() in SECRETS
+    return key.rpartition("_")[2].lower() in SECRETS and key not in NO_SECRETS
 
 
 def _is_guarded(path: str) -> bool:

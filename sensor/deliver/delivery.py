@@ -36,16 +36,19 @@ class Delivery:
         journal: Journal,
         clock: Callable[[], int] = time.time_ns,
         router: Router | None = None,
+        linked: Callable[[Notice, bool], Notice] = lambda notice, _people: notice,
     ) -> None:
         """`sensor` is asked once per alert, so that a new database shows; `clock`: ns since 1970.
 
-        `router`: what people are told, and when; None: everything at once, as programs.
+        `router`: what people are told, and when; None: everything at once, as programs. `linked(notice, for people)`:
+        the notice with its links.
         """
         self.outboxes = tuple(outboxes)
         self.journal = journal
         self._sensor = sensor
         self._clock = clock
         self.router = router
+        self._linked = linked
         self._by_name = {outbox.name: outbox for outbox in outboxes}
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
@@ -85,13 +88,15 @@ class Delivery:
         several = []
         for message in messages:
             people = message.audience == "people"
-            several += self._fresh(message.notice, [each for each in self.outboxes if each.sink.groups == people])
+            outboxes = [outbox for outbox in self.outboxes if outbox.sink.groups == people]
+            several += self._fresh(self._linked(message.notice, people), outboxes)
         changes = router.memory.changes()
         self.journal.put_together(several, changes if self.outboxes else ())
 
     def _going_on(self) -> Iterator[Notice]:
         now = self._clock()
-        return (single(alert, now) for alert in (self.router.firing() if self.router is not None else ()))
+        alerts = self.router.firing(now) if self.router is not None else ()
+        return (self._linked(single(alert, now), False) for alert in alerts)
 
     def _recall(self, rows: list[Told] | None) -> None:
         if self.router is None:

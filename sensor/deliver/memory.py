@@ -19,8 +19,8 @@ MAX_HELD = 2_000
 """Alerts that wait to be told together; further ones are only counted."""
 
 Json = dict[str, Any]
-Bucket = Literal["group", "digest", "rest"]
-"""What follows soon; what quiet hours hold back; what the cap holds back."""
+Bucket = Literal["group", "digest", "rest", "unheard"]
+"""What follows soon; what quiet hours hold back; what the cap holds back; what nobody wants to hear of."""
 BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
 
 COUNT = "#"

@@ -7,8 +7,11 @@
    once per `reminder`. An end is told where its beginning was.
 4. In quiet hours only `critical` is told; the rest comes as one digest afterwards.
 5. Beyond `max_per_hour` messages only `critical` is told; the rest comes as one message with a number.
-6. Whatever is held back is counted by its reason. Nothing here knows a clock or a sink.
-7. All of it outlives a restart (`memory.py`). An alert that fires again afterwards goes on: people are not told again.
+6. What somebody muted or allowed is told to nobody, what somebody acknowledged to programs only. In maintenance people
+   are told nothing, programs only of ends. An end is told where its beginning was; what still fires after the silence,
+   then.
+7. Whatever is held back is counted by its reason. Nothing here knows a clock or a sink.
+8. All of it outlives a restart (`memory.py`). An alert that fires again afterwards goes on: people are not told again.
    One that does not within GONE_AFTER is told to be over, where its beginning was told.
 """
 
@@ -37,7 +40,14 @@ MOST_AT_ONCE = 100
 LONGEST_STEP = 5 * SECOND
 """ns between two looks; if there seem to be more, the clock was set."""
 
+LOOK_AGAIN = 10 * SECOND
+"""ns from one look at what nobody is to hear of to the next: whether that still is so."""
+
 HOUR = 3_600 * SECOND
+
+REASONS = (
+    "muted", "allowed", "acknowledged", "maintenance", "cooldown", "continuing", "quiet", "cap", "room",
+)  # fmt: skip
 
 Audience = Literal["people", "programs"]
 
@@ -81,17 +91,23 @@ class Router:
         *,
         quiet: Callable[[int], bool] = lambda _now: False,
         muted: Callable[[Json, int], str | None] = lambda _alert, _now: None,
+        paused: Callable[[int], bool] = lambda _now: False,
     ) -> None:
-        """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: why nobody wants to hear of it, or None."""
-        self.suppressed: Counter[str] = Counter(
-            dict.fromkeys(("muted", "cooldown", "continuing", "quiet", "cap", "room"), 0)
-        )
+        """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: which of REASONS there is to be silent of it.
+
+        `paused(now)`: whether there is maintenance.
+        """
+        self.suppressed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Reason -> states of alerts that were not told at their time."""
         self.memory = Memory()
         """Whoever stores the messages stores its `changes` along with them."""
         self._settings = settings
         self._quiet = quiet
         self._muted = muted
+        self._paused = paused
+        self._was_paused = False
+        self._looked = 0
+        """ns of the last look at what nobody is to hear of."""
         self._waiting_since: int | None = None
         self._last_of: dict[str, int] = {}
         """Client -> ns of its last message, within `group_wait`."""
@@ -105,17 +121,16 @@ class Router:
     def take(self, alert: Json, now: int) -> list[Outgoing]:
         """One state of one alert."""
         self._follow_clock(now)
-        reason = self._muted(alert, now)
-        if reason is not None and not self._is_end(alert):
-            self.suppressed["muted"] += 1
-            self.memory.of(alert).seen = True
-            return []
-        return self._taken(alert, now)
+        reason = "maintenance" if self._paused(now) else self._muted(alert, now)
+        return self._taken(alert, now) if reason is None else self._silenced(alert, reason, now)
 
     def tick(self, now: int) -> list[Outgoing]:
         """What is due because time has passed."""
         since = self._follow_clock(now)
-        out: list[Outgoing] = []
+        if self._paused(now):
+            self._was_paused = True
+            return []
+        out = self._heard_again(now)
         self._last_of = {who: at for who, at in self._last_of.items() if now - at < self._settings.group_wait}
         if self._waiting_since is not None and now - self._waiting_since >= self._settings.group_wait:
             out += self._flush(now)
@@ -125,9 +140,10 @@ class Router:
                 out += self._held_back("rest", now)
         return out + self._gone(since, now) + self._reminders(now)
 
-    def firing(self) -> Iterator[Json]:
-        """What programs were told of and is not over."""
-        return (known.alert for known in self.memory.live() if known.runs)
+    def firing(self, now: int) -> Iterator[Json]:
+        """What programs were told of, is not over, and nobody muted or allowed since."""
+        running = (known.alert for known in self.memory.live() if known.runs)
+        return (alert for alert in running if self._muted(alert, now) not in ("muted", "allowed"))
 
     def load(self, rows: Iterable[Told], now: int) -> None:
         """What an earlier run knew."""
@@ -142,17 +158,76 @@ class Router:
         told = sorted({known.told_at for known in live if known.told_at is not None})
         self._sent.extendleft(at for at in reversed(told) if now - at < HOUR)
 
-    def _is_end(self, alert: Json) -> bool:
-        """Of something that was told."""
-        return alert["state"] == "resolved" and self.memory.of(alert).runs
-
     def _taken(self, alert: Json, now: int) -> list[Outgoing]:
         known = self.memory.of(alert)
+        firing = alert["state"] == "firing"
+        unheard = known.waits == "unheard" and not (firing or known.runs)
         people = self._for_people(known, alert, now)
-        known.runs = alert["state"] == "firing"
+        known.runs = firing
         known.seen = True
         self.memory.note(known)
-        return [Outgoing(single(alert, now), "programs"), *people]
+        return people if unheard else [Outgoing(single(alert, now), "programs"), *people]
+
+    def _silenced(self, alert: Json, reason: str, now: int) -> list[Outgoing]:
+        """What is told all the same: an end where the beginning was; to programs, what somebody acknowledged."""
+        known, firing = self.memory.of(alert), alert["state"] == "firing"
+        known.seen = True
+        out: list[Outgoing] = []
+        if known.runs if not firing else reason == "acknowledged":
+            out.append(Outgoing(single(alert, now), "programs"))
+            known.runs = firing
+        if not firing and known.is_open and reason != "maintenance":
+            out += self._for_people(known, alert, now)
+        else:
+            self.suppressed[reason] += 1
+            known.alert = alert
+            if reason == "acknowledged" or not (firing or known.is_open):
+                self.memory.release(known)
+            else:
+                self._hold([known], "unheard")
+        self.memory.note(known)
+        return out
+
+    def _heard_again(self, now: int) -> list[Outgoing]:
+        """What nobody was told of, and somebody may be told of now: people together, programs one by one."""
+        if self._was_paused:
+            self.memory.add_beyond("digest", self.memory.take_beyond("unheard"))
+        elif now - self._looked < LOOK_AGAIN:
+            return []
+        self._was_paused, self._looked = False, now
+        out: list[Outgoing] = []
+        for known in self.memory.waiting("unheard"):
+            alert, firing = known.alert, known.alert["state"] == "firing"
+            reason = self._muted(alert, now) if firing else None
+            if reason in ("muted", "allowed"):
+                continue
+            self.memory.release(known)
+            if firing and not known.runs:
+                out.append(Outgoing(single(alert, now), "programs"))
+                known.runs = True
+            if firing != known.is_open and reason is None:
+                if alert["severity"] == "critical" and self._quiet(now):
+                    out += self._for_people(known, alert, now)
+                else:
+                    self._hold([known], "digest")
+            self.memory.note(known)
+        return out
+
+    def _wanted(self, bucket: Bucket, now: int) -> list[Known]:
+        """What waits, without what somebody muted meanwhile."""
+        wanted = []
+        for known in self.memory.waiting(bucket):
+            firing = known.alert["state"] == "firing"
+            reason = self._muted(known.alert, now) if firing or not known.is_open else None
+            if reason is None:
+                wanted.append(known)
+                continue
+            self.suppressed[reason] += 1
+            self.memory.release(known)
+            if firing and reason != "acknowledged":
+                self._hold([known], "unheard")
+            self.memory.note(known)
+        return wanted
 
     def _for_people(self, known: Known, alert: Json, now: int) -> list[Outgoing]:
         before, known.alert = known.alert, alert
@@ -191,7 +266,7 @@ class Router:
             self.memory.note(known)
 
     def _flush(self, now: int) -> list[Outgoing]:
-        several, beyond = self.memory.waiting("group"), self.memory.take_beyond("group")
+        several, beyond = self._wanted("group", now), self.memory.take_beyond("group")
         self._waiting_since = None
         if self._quiet(now):
             self._hold([known for known in several if known.alert["severity"] != "critical"], "digest", "quiet")
@@ -205,7 +280,7 @@ class Router:
         return [message for mine in by_client.values() for message in self._message(mine, 0, now)]
 
     def _held_back(self, bucket: Literal["digest", "rest"], now: int) -> list[Outgoing]:
-        several, beyond = self.memory.waiting(bucket), self.memory.take_beyond(bucket)
+        several, beyond = self._wanted(bucket, now), self.memory.take_beyond(bucket)
         return self._send_together(bucket, several, beyond, now) if several or beyond else []
 
     def _message(self, several: Sequence[Known], beyond: int, now: int) -> list[Outgoing]:
@@ -253,6 +328,7 @@ class Router:
             known
             for known in self.memory.live()
             if known.is_open and known.waits is None and known.told_at is not None and now - known.told_at >= every
+            if self._muted(known.alert, now) is None
         ]
         messages = self._message(due[:MAX_HELD], 0, now) if due else []
         return [replace(each, notice=replace(each.notice, id=f"{each.notice.id}.again.{now}")) for each in messages]
@@ -274,6 +350,7 @@ class Router:
         since = min(max(0, now - self._now), LONGEST_STEP)
         if now < self._now:
             self.memory.not_after(now)
+            self._looked = min(self._looked, now)
             self._sent = deque(min(at, now) for at in self._sent)
             self._last_of = {who: min(at, now) for who, at in self._last_of.items()}
             if self._waiting_since is not None:

@@ -61,7 +61,7 @@ class Sink(ABC):
         """
 
     async def renew(self, firing: Sequence[Notice]) -> None:  # noqa: B027
-        """Say again all that goes on, one notice an alert, to a service that forgets; errors and order as with `send`."""
+        """Say again all that goes on, one notice an alert, to a service that forgets; order and errors as of `send`."""
 
     async def close(self) -> None:  # noqa: B027
         """Let go of what `open` took."""

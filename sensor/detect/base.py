@@ -42,6 +42,8 @@ class Facts:
     """Whether a person uses a client."""
     learned: Learned = field(default_factory=Learned)
     """What is usual for each client, over restarts."""
+    ports: Callable[[Contact], list[str]] = lambda _: []
+    """The services of a contact to which its client has sent: `tcp/443`."""
 
 
 class Coverage(NamedTuple):

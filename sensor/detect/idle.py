@@ -209,6 +209,8 @@ class IdleDetector(Detector):
             thresholds=dict(case.thresholds),
             measured={
                 **case.measured,
+                **({"others": True} if others else {}),
+                "ports": self.facts.ports(case.contact),
                 "uploaded_bytes": case.uploaded,
                 "contradicted_by": list(case.known.contradicted_by),
                 "timeline": explain.timeline(changes),

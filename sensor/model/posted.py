@@ -18,6 +18,8 @@ class Posted:
     """The value of that header."""
     sender: str = ""
     """The address it came from."""
+    about: str = ""
+    """The `{id}` of the path that it was sent to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import numpy as np
 from sensor.account.flows import Collected
 from sensor.account.ledger import Ledger, Limits
 from sensor.account.locality import Ends
-from sensor.account.snapshot import Destinations, client, clients, country_sent
+from sensor.account.snapshot import Destinations, client, clients, country_sent, ports
 from sensor.base.addresses import parse_address
 from sensor.base.times import SECOND
 from sensor.model.client import Rates, Totals
@@ -128,6 +128,18 @@ def test_the_destinations_of_one_client() -> None:
     assert [row.address for row in Destinations(ledger, 0, TABLET_ID)] == [NEAR]
     assert len(Destinations(ledger, 0, "00:00:00:00:00:01")) == 0
     assert len(Destinations(ledger, 0)) == 2
+
+
+def test_the_services_to_which_a_client_has_sent() -> None:
+    ledger = Ledger(Limits())
+    move(ledger, FAR, 100, port=443)
+    move(ledger, FAR, 100, port=53)
+    move(ledger, FAR, 900, sent=False, port=22)
+    [row] = np.flatnonzero(ledger.contacts.is_destination)
+    contact = ledger.contacts.entry(int(row))
+    assert ports(ledger, contact) == [(6, 53), (6, 443)]
+    contact.row += 1
+    assert ports(ledger, contact) == [], "its row is another one's"
 
 
 def test_local_talk_is_no_destination() -> None:

@@ -15,6 +15,7 @@ from sensor.base.fields import (
     Network,
     Owner,
     Port,
+    PublicUrl,
     is_mac,
 )  # fmt: skip
 
@@ -153,9 +154,34 @@ def test_where_it_cannot(text: str) -> None:
         Listen(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("http://router.lan:8470", "router.lan"),
+        ("HTTPS://Router.example/", "router.example"),
+        ("http://[fd00::1]:8470", "fd00::1"),
+        ("http://192.168.1.1", "192.168.1.1"),
+        ("", ""),
+    ],
+)
+def test_where_people_reach_the_page(text: str, host: str) -> None:
+    url = PublicUrl(text)
+    assert (url.host, url) == (host, text.lower().removesuffix("/"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["router.lan", "ftp://a", "http://", "http://a/b", "http://a?x", "http://u:p@a", "http://a:0", "http://a:99999",
+     "http://[zz]", "http://a b", "javascript:alert(1)", "http://a#b", "http://\u0430pple.com"],
+)  # fmt: skip
+def test_where_they_cannot(text: str) -> None:
+    with pytest.raises(ValueError, match="expected scheme, host and perhaps a port, like http://router"):
+        PublicUrl(text)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_value_or_a_printable_value_error(text: str) -> None:
-    for kind in (Label, Asn, Owner, Network, LocalNetwork, Domain, Host, Mac, Interface, Listen):
+    for kind in (Label, Asn, Owner, Network, LocalNetwork, Domain, Host, Mac, Interface, Listen, PublicUrl):
         try:
             kind(text)
         except ValueError as error:

@@ -36,6 +36,7 @@ class Lab:
         self.quiet = False
         self.settings = settings or NotifySettings()
         self.rows: dict[str, Told] = {}
+        self.more = more
         self.router = Router(self.settings, quiet=lambda _: self.quiet, **more)
 
     def take(self, *alerts: dict[str, Any]) -> list[Outgoing]:
@@ -47,7 +48,7 @@ class Lab:
     def restart(self, away: int = 0) -> "Lab":
         """Killed, and started again `away` seconds later with what the store has."""
         self.changes()
-        again = Lab(self.settings)
+        again = Lab(self.settings, **self.more)
         again.now, again.quiet = self.now + away * SECOND, self.quiet
         again.rows = {name: row for name, row in self.rows.items() if row.facts is not None}
         again.router.load(again.rows.values(), again.now)
@@ -174,9 +175,141 @@ def test_a_cap_per_hour_and_then_the_number_of_the_rest() -> None:
 
 
 def test_what_is_muted_is_counted() -> None:
-    lab = Lab(muted=lambda alert, now: "by its owner")
+    lab = Lab(muted=lambda alert, now: "muted")
     assert lab.take(alert()) == []
     assert lab.router.suppressed["muted"] == 1
+    assert lab.take(alert(state="resolved")) == [], "nobody was told of its beginning"
+
+
+class Silent:
+    """A lab in which what is silenced, and why, can be said."""
+
+    def __init__(self) -> None:
+        self.why: dict[str, str] = {}
+        self.paused = False
+        self.lab = Lab(
+            NotifySettings(), muted=lambda alert, _: self.why.get(alert["fingerprint"]), paused=lambda _: self.paused
+        )
+
+    def silence(self, why: str | None, *alerts: dict[str, Any]) -> None:
+        for each in alerts:
+            if why is None:
+                del self.why[each["fingerprint"]]
+            else:
+                self.why[each["fingerprint"]] = why
+
+
+def told(messages: list[Outgoing]) -> list[tuple[str, str, str]]:
+    return [(out.audience, out.notice.kind, out.notice.state) for out in messages]
+
+
+def test_an_end_is_told_where_its_beginning_was_although_it_was_muted_meanwhile() -> None:
+    silent = Silent()
+    silent.lab.take(alert())
+    silent.silence("muted", alert())
+    silent.lab.wait(60)
+    over = told(silent.lab.take(alert(state="resolved")))
+    assert over == [("programs", "alert", "resolved"), ("people", "alert", "resolved")]
+    assert silent.lab.wait(60) == []
+
+
+def test_what_is_muted_while_it_waits_is_not_told() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2), alert(3))
+    silent.silence("muted", alert(2))
+    [group] = silent.lab.wait(31)
+    assert [each["id"] for each in group.notice.alerts] == [alert(3)["id"]]
+    assert silent.lab.router.suppressed["muted"] == 1
+
+
+def test_a_mute_that_is_over_tells_of_what_still_fires() -> None:
+    silent = Silent()
+    silent.silence("muted", alert(1), alert(2))
+    assert silent.lab.take(alert(1), alert(2), alert(2, state="resolved")) == []
+    assert silent.lab.wait(60) == []
+    silent.silence(None, alert(1), alert(2))
+    assert told(silent.lab.wait(60)) == [("programs", "alert", "firing"), ("people", "digest", "firing")]
+    assert told(silent.lab.take(alert(1, state="resolved"))) == [
+        ("programs", "alert", "resolved"),
+        ("people", "alert", "resolved"),
+    ]
+
+
+def test_what_is_acknowledged_has_no_reminder_and_an_end() -> None:
+    silent = Silent()
+    silent.lab.take(alert())
+    silent.silence("acknowledged", alert())
+    silent.lab.now += 3 * 86_400 * SECOND
+    assert silent.lab.wait(60) == []
+    assert told(silent.lab.take(alert(state="resolved"))) == [
+        ("programs", "alert", "resolved"),
+        ("people", "alert", "resolved"),
+    ]
+
+
+def test_programs_hear_of_what_is_acknowledged() -> None:
+    silent = Silent()
+    silent.silence("acknowledged", alert())
+    assert told(silent.lab.take(alert())) == [("programs", "alert", "firing")]
+    assert silent.lab.router.suppressed["acknowledged"] == 1
+
+
+def test_maintenance_is_silent_and_tells_afterwards_of_what_still_fires_or_ended() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1))
+    silent.paused = True
+    others = alert(2, TABLET), alert(3, TABLET), alert(3, TABLET, state="resolved")
+    assert told(silent.lab.take(alert(1, state="resolved"))) == [("programs", "alert", "resolved")]
+    assert silent.lab.take(*others, alert(4, severity="critical")) == []
+    assert silent.lab.wait(3_600) == []
+    assert silent.lab.router.suppressed["maintenance"] == 5
+    silent.paused = False
+    out = silent.lab.wait(11)
+    assert sorted(each.notice.id for each in out if each.audience == "programs") == sorted(
+        [f"{alert(2, TABLET)['id']}.firing", f"{alert(4)['id']}.firing"]
+    )
+    [digest] = [each.notice for each in out if each.audience == "people"]
+    assert (digest.kind, len(digest.alerts)) == ("digest", 3)
+    assert silent.lab.wait(60) == []
+
+
+def test_critical_after_maintenance_does_not_wait_for_the_end_of_quiet_hours() -> None:
+    silent = Silent()
+    silent.paused = silent.lab.quiet = True
+    silent.lab.take(alert(1), alert(2, TABLET, severity="critical"))
+    silent.paused = False
+    people = [each.notice for each in silent.lab.wait(11) if each.audience == "people"]
+    assert [(each.kind, each.severity) for each in people] == [("alert", "critical")]
+    silent.lab.quiet = False
+    assert told(silent.lab.wait(1)) == [("people", "digest", "firing")]
+
+
+def test_what_programs_know_already_is_not_told_to_them_again() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2))
+    silent.silence("muted", alert(2))
+    assert silent.lab.wait(31) == []
+    silent.silence(None, alert(2))
+    assert told(silent.lab.wait(11)) == [("people", "digest", "firing")]
+
+
+def test_a_group_that_waited_when_maintenance_began_is_told_when_it_ends() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1), alert(2))
+    silent.paused = True
+    assert silent.lab.wait(60) == []
+    silent.paused = False
+    assert told(silent.lab.wait(1)) == [("people", "alert", "firing")]
+
+
+def test_what_ended_and_began_anew_in_maintenance_goes_on_for_people() -> None:
+    silent = Silent()
+    silent.lab.take(alert(1))
+    silent.paused = True
+    anew = {**alert(1), "id": "another"}
+    assert told(silent.lab.take(alert(1, state="resolved"), anew)) == [("programs", "alert", "resolved")]
+    silent.paused = False
+    assert told(silent.lab.wait(11)) == [("programs", "alert", "firing")], "people know that it fires"
 
 
 @pytest.mark.parametrize("step", [-86_400, 86_400 * 365])
@@ -302,16 +435,41 @@ class TestRestart:
         assert people(again.take(alert())) == []
 
 
-class TestMuted:
-    def test_an_end_is_told_where_its_beginning_was(self) -> None:
-        why: list[str | None] = [None]
-        lab = Lab(muted=lambda alert, now: why[0])
-        lab.take(alert())
-        why[0] = "by its owner"
-        lab.wait(60)
-        assert lab.take(alert(2)) == []
-        assert [out.notice.state for out in lab.take(alert(state="resolved"))] == ["resolved", "resolved"]
-        assert list(lab.router.firing()) == []
+class TestSilenceAndRestart:
+    def test_what_fires_when_maintenance_ends_is_told_although_the_sensor_was_killed_in_it(self) -> None:
+        silent = Silent()
+        silent.paused = True
+        silent.lab.take(alert())
+        again = silent.lab.restart()
+        assert again.wait(60) == []
+        silent.paused = False
+        assert told(again.wait(11)) == [("programs", "alert", "firing"), ("people", "digest", "firing")]
+
+    def test_what_was_muted_and_is_not_seen_again_is_over_in_silence(self) -> None:
+        silent = Silent()
+        silent.silence("muted", alert())
+        silent.lab.take(alert())
+        again = silent.lab.restart()
+        assert again.wait(3_700) == []
+        silent.silence(None, alert())
+        assert again.wait(60) == []
+        assert list(again.router.memory.live()) == []
+
+    def test_programs_are_not_told_again_of_what_is_muted(self) -> None:
+        silent = Silent()
+        silent.lab.take(alert(1), alert(2))
+        silent.silence("muted", alert(2))
+        assert [each["id"] for each in silent.lab.router.firing(silent.lab.now)] == [alert(1)["id"]]
+
+    def test_a_clock_set_back_does_not_put_off_what_may_be_heard_again(self) -> None:
+        silent = Silent()
+        silent.silence("muted", alert())
+        silent.lab.take(alert())
+        silent.lab.wait(60)
+        silent.lab.now -= 86_400 * SECOND
+        silent.lab.wait(1)
+        silent.silence(None, alert())
+        assert told(silent.lab.wait(11)) == [("programs", "alert", "firing"), ("people", "digest", "firing")]
 
 
 class TestClock:

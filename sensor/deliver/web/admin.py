@@ -30,6 +30,11 @@ class Admin:
             self._digest = tokens.digest(tokens.read(*self._given, "web"))
         self._given = ("", "")
 
+    @property
+    def has_token(self) -> bool:
+        """Whether anybody may."""
+        return self._digest is not None
+
     def refusal(self, posted: Posted) -> Answer | None:
         """Why this post is not taken: 401, 403, 429; None where it is."""
         if self._digest is None:

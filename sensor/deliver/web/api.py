@@ -1,6 +1,6 @@
 """GET /api/v1/...: the same nouns and row shapes as `replay --json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -29,8 +29,10 @@ OTHER = "other"
 class Api:
     """The handlers; each answers from one look at the snapshots."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, muted: Callable[[Json], str | None] = lambda _: None) -> None:
+        """`muted`: why nobody is told of an ALERT now."""
         self._snapshots = snapshots
+        self._muted = muted
 
     def routes(self) -> list[web.RouteDef]:
         """All under /api/v1/."""
@@ -77,13 +79,16 @@ class Api:
         return rows
 
     async def alerts(self, request: web.Request) -> web.Response:
-        """`{"alerts": [ALERT], "next"}`, newest first."""
+        """`{"alerts": [ALERT], "next"}`, newest first; with "muted", a reason, where nobody is told of it now."""
         try:
             rows, cursor = page(self._snapshots.alerts(), _newest_first, request.query)
         except ValueError as error:
             return problem(400, str(error))
         sensor = self._snapshots.sensor()
-        return _list("alerts", [alert_object(row, sensor) for row in rows], cursor)
+        shapes = [alert_object(row, sensor) for row in rows]
+        reasons = [self._muted(shape) for shape in shapes]
+        shown = [{**shape, "muted": why} if why else shape for shape, why in zip(shapes, reasons, strict=True)]
+        return _list("alerts", shown, cursor)
 
     async def foreground(self, request: web.Request) -> web.Response:
         """`{"clients": [row], "next"}`, by id; `?client=MAC`: only that one's, and its `timeline`."""

@@ -26,22 +26,28 @@ def post_route(path: str, intake: Intake) -> web.RouteDef:
     """Posts to the path go to `intake`."""
 
     async def take(request: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
-        except TimeoutError:
-            return _closing(problem(408))
-        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError):
-            return _closing(problem(400))
-        posted = Posted(
-            body,
-            request.headers.get("Content-Type", ""),
-            request.headers.get("Authorization"),
-            sender_address(request.remote),
-        )
-        return _response(await intake(posted))
+        posted = await read_post(request)
+        return posted if isinstance(posted, web.Response) else _response(await intake(posted))
 
     return web.post(path, take)
+
+
+async def read_post(request: web.Request) -> Posted | web.Response:
+    """What was sent, or the answer to whoever cannot send it."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _body(request)
+    except TimeoutError:
+        return _closing(problem(408))
+    except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError):
+        return _closing(problem(400))
+    return Posted(
+        body,
+        request.headers.get("Content-Type", ""),
+        request.headers.get("Authorization"),
+        sender_address(request.remote),
+        request.match_info.get("id", ""),
+    )
 
 
 def sender_address(remote: str | None) -> str:

@@ -1,21 +1,16 @@
-"""The page: one table of clients and their destinations, made on the server, without a script.
+"""The page: one table of clients and their destinations, made on the server, without a script."""
 
-Every value passes `html.escape` on its way into the text, here and nowhere else: rows are built by `_cell`.
-"""
-
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from aiohttp import web
 
-from sensor.base.text import printable
-from sensor.base.times import rfc3339
 from sensor.base.units import size_text, span
 from sensor.deliver.shapes import captured_ratio
 from sensor.deliver.snapshots import ClientForeground, Counters, Snapshots
 from sensor.deliver.sums import beside_rows
 from sensor.deliver.web.api import client_id
+from sensor.deliver.web.markup import cell, head, moment, table, text
 from sensor.deliver.web.security import problem
 from sensor.model.alert import Alert
 from sensor.model.client import Client
@@ -30,15 +25,15 @@ MAX_ROWS, MIN_ROWS = 2_000, 5
 MAX_ROWS_EACH = 200
 """Destinations of one client on the page of all."""
 REFRESH_SECONDS = 10
-MAX_CELL = 200
-"""Characters of one value."""
 
 
 class Pages:
     """The handler of `/`; with `?client=ID` it shows that client alone, with more of its rows."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, beside: Callable[[], str] = str) -> None:
+        """`beside`: HTML about what is muted and what was not delivered."""
         self._snapshots = snapshots
+        self._beside = beside
 
     async def overview(self, request: web.Request) -> web.Response:
         """The whole page, as HTML."""
@@ -57,42 +52,18 @@ class Pages:
         sensor = snapshots.sensor()
         clients = [row for row in snapshots.clients() if client is None or row.id == client]
         parts = [
-            _head(),
+            head(REFRESH_SECONDS),
             _status(snapshots.counters(), len(clients), only=client is not None),
             _alerts([alert for alert in snapshots.alerts() if client is None or alert.client.id == client]),
+            self._beside() if client is None else "",
             *_clients(clients, snapshots, MAX_ROWS if client is not None else None),
             "<footer>",
-            f"<p>idlewire {_text(sensor.version)} on {_text(sensor.name)}</p>",
-            f"<p>{_text(sensor.attribution)}</p>" if sensor.attribution else "",
+            f"<p>idlewire {text(sensor.version)} on {text(sensor.name)}</p>",
+            f"<p>{text(sensor.attribution)}</p>" if sensor.attribution else "",
             '<p><a href="/api/v1/status">API</a> <a href="/metrics">metrics</a></p>',
             "</footer></body></html>",
         ]
         return "\n".join(part for part in parts if part)
-
-
-def _text(value: object) -> str:
-    return escape(printable(str(value), MAX_CELL), quote=True)
-
-
-def _cell(value: object, kind: str = "") -> str:
-    return f'<td class="{kind}">{_text(value)}</td>' if kind else f"<td>{_text(value)}</td>"
-
-
-def _table(kind: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Heads as they are, rows of cells that are HTML already; `kind`: how the style sheet knows its columns."""
-    head = "".join(f'<th scope="col"{NUMBER if name in NUMBERS else ""}>{_text(name)}</th>' for name in heads)
-    body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
-    return f'<table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'
-
-
-def _head() -> str:
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
-        '<title>Idlewire</title><link rel="stylesheet" href="/static/style.css"></head>\n'
-        '<body><header><h1><a href="/">Idlewire</a></h1></header>'
-    )
 
 
 def _status(counters: Counters, clients: int, *, only: bool) -> str:
@@ -109,7 +80,7 @@ def _status(counters: Counters, clients: int, *, only: bool) -> str:
     else:
         waiting = f"Waiting for {counters.interface or 'an interface'}: nothing is captured"
         line = f"{waiting}; before: {line}" if any_traffic else waiting
-    said = f"<p>{_text(line)}</p>" if up else f'<p class="warning">{_text(line)}</p>'
+    said = f"<p>{text(line)}</p>" if up else f'<p class="warning">{text(line)}</p>'
     return said + ('<p><a href="/">All clients</a></p>' if only else "")
 
 
@@ -119,16 +90,16 @@ def _alerts(alerts: Sequence[Alert]) -> str:
     latest = sorted(alerts, key=lambda alert: (alert.state != "firing", -alert.updated_at, alert.id))
     rows = [
         (
-            _cell(_moment(alert.updated_at)),
-            _cell(alert.state),
-            _cell(alert.severity, alert.severity),
-            _cell(alert.client.name or alert.client.id),
-            _cell(alert.summary),
+            cell(moment(alert.updated_at)),
+            cell(alert.state),
+            cell(alert.severity, alert.severity),
+            cell(alert.client.name or alert.client.id),
+            cell(alert.summary),
         )
         for alert in latest[:MAX_ALERTS]
     ]
     more = f"<p>and {len(alerts) - MAX_ALERTS:,} more</p>" if len(alerts) > MAX_ALERTS else ""
-    return "<h2>Alerts</h2>" + _table("alerts", ("updated", "state", "severity", "client", "what"), rows) + more
+    return "<h2>Alerts</h2>" + table("alerts", ("updated", "state", "severity", "client", "what"), rows) + more
 
 
 def _clients(clients: Sequence[Client], snapshots: Snapshots, limit: int | None) -> list[str]:
@@ -154,13 +125,13 @@ def _client(client: Client, known: ClientForeground | None, destinations: Sequen
     )
     title = f"{client.name} ({client.id})" if client.name else client.id
     parts = [
-        f'<h2><a href="/?client={quote(client.id, safe="", errors="replace")}">{_text(title)}</a></h2>',
-        f"<p>{_text(about)}</p>" if about else "",
-        f"<p>{_text(line)}</p>",
-        f"<p>{_text(_use(known))}</p>" if known is not None else "",
+        f'<h2><a href="/?client={quote(client.id, safe="", errors="replace")}">{text(title)}</a></h2>',
+        f"<p>{text(about)}</p>" if about else "",
+        f"<p>{text(line)}</p>",
+        f"<p>{text(_use(known))}</p>" if known is not None else "",
     ]
     if destinations:
-        parts.append(_table("destinations", HEADS, (_cells(row) for row in destinations[:limit])))
+        parts.append(table("destinations", HEADS, (_cells(row) for row in destinations[:limit])))
     if len(destinations) > limit:
         parts.append(f"<p>and {len(destinations) - limit:,} more destinations</p>")
     return "\n".join(part for part in parts if part)
@@ -182,22 +153,20 @@ def _use(known: ClientForeground) -> str:
     return f"in {state.state}{why}, says {state.source} {span(age)} ago{against}"
 
 
-NUMBERS = frozenset({"sent", "received", "sending"})
-NUMBER = ' class="number"'
 HEADS = ("name", "address", "country", "owner", "sent", "received", "sending", "last seen")
 
 
 def _cells(row: Destination) -> tuple[str, ...]:
     name = f"{row.names[0].name} ({row.names[0].source})" if row.names else "unknown"
     return (
-        _cell(name),
-        _cell(row.address),
-        _cell(row.place.country or "unknown"),
-        _cell(row.place.owner or "unknown"),
-        _cell(size_text(row.totals.sent_bytes), "number"),
-        _cell(size_text(row.totals.received_bytes), "number"),
-        _cell(_rate(row.rates.sent_1m), "number"),
-        _cell(_moment(row.totals.last_seen)),
+        cell(name),
+        cell(row.address),
+        cell(row.place.country or "unknown"),
+        cell(row.place.owner or "unknown"),
+        cell(size_text(row.totals.sent_bytes), "number"),
+        cell(size_text(row.totals.received_bytes), "number"),
+        cell(_rate(row.rates.sent_1m), "number"),
+        cell(moment(row.totals.last_seen)),
     )
 
 
@@ -207,7 +176,3 @@ def _moved(row: Client) -> int:
 
 def _rate(bytes_per_second: float) -> str:
     return f"{size_text(round(bytes_per_second))}/s"
-
-
-def _moment(time: int) -> str:
-    return rfc3339(time)[:19].replace("T", " ") + " UTC"

@@ -55,18 +55,21 @@ def host_status(hosts: Sequence[str], names: frozenset[str]) -> int:
     return 200 if host.removesuffix(".") in names or _is_address(host) else 403
 
 
-def is_foreign(request: web.Request) -> bool:
-    """Whether a page of another server made a browser send this; programs other than browsers name no Origin."""
+def is_foreign(request: web.Request, public: str = "") -> bool:
+    """Whether a page of another server made a browser send this; programs other than browsers name no Origin.
+
+    `public`: an origin of this server besides that of the Host header, which a proxy may have replaced.
+    """
     origins = request.headers.getall("Origin", [])
     own = {f"{scheme}://{request.headers.get('Host', '')}".lower() for scheme in ("http", "https")}
-    return any(origin.lower() not in own for origin in origins)
+    return any(origin.lower() not in own and (not public or origin.lower() != public) for origin in origins)
 
 
-def guard(names: Callable[[], frozenset[str]], *, reading: bool = True) -> Middleware:
+def guard(names: Callable[[], frozenset[str]], *, reading: bool = True, public: str = "") -> Middleware:
     """The middleware that lets only requests for this server through, and gives errors their shape.
 
     Methods other than METHODS need a route of their own and a sender that is no foreign page. `reading`: that is what
-    the server is for; else it says of all but its routes that they are not there.
+    the server is for; else it says of all but its routes that they are not there. `public`: as for `is_foreign`.
     """
 
     @web.middleware
@@ -78,7 +81,7 @@ def guard(names: Callable[[], frozenset[str]], *, reading: bool = True) -> Middl
         if request.method not in METHODS:
             if refused is not None and (reading or isinstance(refused, web.HTTPMethodNotAllowed)):
                 return problem(405, allowed=_allowed(refused))
-            if refused is None and is_foreign(request):
+            if refused is None and is_foreign(request, public):
                 return problem(403, "not from a page of another server")
         try:
             return await handler(request)
@@ -107,8 +110,9 @@ def problem(status: int, message: str | None = None, *, allowed: Iterable[str] =
 
 
 async def add_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: last word over every header that must not be missing."""
-    response.headers.update(HEADERS)
+    """For `on_response_prepare`: last word over every header that must not be missing; a page with forms sets one."""
+    referrer = response.headers.get("Referrer-Policy", HEADERS["Referrer-Policy"])
+    response.headers.update({**HEADERS, "Referrer-Policy": referrer})
     response.headers.setdefault("Cache-Control", "no-store")
 
 

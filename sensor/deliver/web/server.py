@@ -11,6 +11,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -22,7 +23,6 @@ from sensor.deliver.web.api import Api
 from sensor.deliver.web.intake import Intake, post_route
 from sensor.deliver.web.pages import Pages
 from sensor.deliver.web.security import add_headers, guard, own_names, problem
-from sensor.deliver.web.waiting import Waiting
 from sensor.errors import ConfigError
 from sensor.model.posted import MAX_BODY
 
@@ -45,7 +45,9 @@ log = logging.getLogger(__name__)
 class HttpServer(ABC):
     """Answers between `start` and `stop`; all handlers run on the event loop and read nothing from disk."""
 
-    def __init__(self, key: str, listen: Listen, hosts: Iterable[str], *, reading: bool = True) -> None:
+    def __init__(
+        self, key: str, listen: Listen, hosts: Iterable[str], *, reading: bool = True, public: str = ""
+    ) -> None:
         """`key`: where `listen` stands in the settings, port 0 for any free one; the others as for `WebServer`."""
         self._key = key
         self._listen = listen
@@ -53,6 +55,7 @@ class HttpServer(ABC):
         self._host, self._port = host.strip("[]"), int(port)
         self._hosts = tuple(hosts)
         self._reading = reading
+        self._public = public
         self._names: frozenset[str] = frozenset()
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -125,11 +128,18 @@ class HttpServer(ABC):
             await runner.cleanup()
 
     def _app(self) -> web.Application:
-        guarding = guard(lambda: self._names, reading=self._reading)
+        guarding = guard(lambda: self._names, reading=self._reading, public=self._public)
         app = web.Application(middlewares=[guarding], client_max_size=MAX_BODY)
         app.on_response_prepare.append(add_headers)
         app.add_routes(self.routes())
         return app
+
+
+class Routes(Protocol):
+    """Something that answers."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """All paths of it."""
 
 
 class IntakeServer(HttpServer):
@@ -171,25 +181,32 @@ class WebServer(HttpServer):
         snapshots: Snapshots,
         metrics: Metrics,
         intakes: Mapping[str, Intake] | None = None,
-        waiting: Waiting | None = None,
+        further: Iterable[Routes] = (),
+        *,
+        api: Api | None = None,
+        pages: Pages | None = None,
+        public: str = "",
     ) -> None:
         """`listen`: where, port 0 for any free one; `hosts`: further names under which browsers may ask.
 
-        `intakes`: path -> who takes what is posted there; `waiting`: what there is to say of the outbox.
+        `intakes`: path -> who takes what is posted there; `further`: what else it answers; `public`: an origin by which
+        browsers may ask besides.
         """
-        super().__init__("web.listen", listen, hosts)
+        super().__init__("web.listen", listen, hosts, public=public)
         self._snapshots = snapshots
         self._metrics = metrics
         self._intakes = dict(intakes or {})
-        self._waiting = waiting
+        self._further = tuple(further)
+        self._api = api or Api(snapshots)
+        self._pages = pages or Pages(snapshots)
         self._style = b""
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            *Api(self._snapshots).routes(),
-            *(self._waiting.routes() if self._waiting is not None else ()),
+            *self._api.routes(),
+            *(route for each in self._further for route in each.routes()),
             *(post_route(path, intake) for path, intake in self._intakes.items()),
-            web.get("/", Pages(self._snapshots).overview),
+            web.get("/", self._pages.overview),
             web.get("/metrics", self._scrape),
             web.get("/healthz", self._health),
             web.get("/static/style.css", self._stylesheet),

@@ -130,7 +130,7 @@ class NewDestination(Detector):
             ),
             rule=self.name,
             thresholds={"learning_seconds": self._settings.learning / SECOND},
-            measured={"kind": kind, "new": who},
+            measured={"kind": kind, "new": who, "ports": self._facts.ports(case.contact)},
             evidence=case.evidence(known),
         )
 

@@ -144,7 +144,10 @@ class Watchlist(Detector):
             "owner": contact.place.owner,
             "domain": destination.name,
             "address": destination.address,
+            "ports": self._facts.ports(contact),
         }
+        if case.key[-1] == OTHER_OWNERS:
+            measured["others"] = True
         return Alert(
             id=case.id,
             fingerprint=case.fingerprint,

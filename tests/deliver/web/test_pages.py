@@ -18,7 +18,7 @@ OLD = SourceState("push", "unknown", 5)
 ELEMENTS = {"html", "head", "meta", "title", "link", "body", "header", "h1", "h2", "a", "p", "div", "footer"}
 ELEMENTS |= {"table", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "rel", "href", "class", "scope"}
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
 
 
 class Outline(HTMLParser):

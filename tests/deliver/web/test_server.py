@@ -169,7 +169,7 @@ SCRIPT = """
         delivery = Delivery(world.sensor, outboxes, journal)
         metrics = Metrics(world, outboxes, ["watchlist"], journal)
         waiting = Waiting(delivery, Admin("", "", time.time_ns))
-        server = WebServer("127.0.0.1:0", (), world, metrics, waiting=waiting)
+        server = WebServer("127.0.0.1:0", (), world, metrics, further=[waiting])
         await server.start()
         await delivery.start()
         before = set(sys.modules)

@@ -23,7 +23,7 @@ async def site(world, tmp_path):
     admin = Admin(TOKEN, "", lambda: 0)
     admin.prepare()
     waiting = Waiting(delivery, admin)
-    server = WebServer("127.0.0.1:0", (), world, Metrics(world, delivery.outboxes, [], delivery.journal), {}, waiting)
+    server = WebServer("127.0.0.1:0", (), world, Metrics(world, delivery.outboxes, [], delivery.journal), {}, [waiting])
     await server.start()
     async with running(delivery), aiohttp.ClientSession() as session:
         lab.broken_keys = {"bad": DeliveryError("answered 404", retry=False)}

@@ -47,6 +47,7 @@ def test_a_client_that_keeps_uploading_while_nobody_uses_it(address: str) -> Non
         "watch": None,
         "seconds": 60.0,
         "window_bytes": 305_000,
+        "ports": [],
         "uploaded_bytes": 305_000,
         "contradicted_by": [],
         "timeline": ["2026-09-21T14:13:20Z background, told by push, its screen was off"],

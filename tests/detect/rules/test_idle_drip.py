@@ -48,6 +48,7 @@ def test_a_client_that_tells_a_little_again_and_again(address: str) -> None:
         "contacts": 3,
         "window_bytes": 21_600,
         "why": "no use by a person explains it",
+        "ports": [],
         "uploaded_bytes": 21_000,
         "contradicted_by": [],
         "timeline": ["2026-09-21T14:13:20Z background, told by push, its screen was off"],

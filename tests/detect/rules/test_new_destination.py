@@ -35,7 +35,7 @@ def test_the_first_word_to_an_owner(address: str) -> None:
     )
     assert (alert.detector, alert.severity, alert.state) == ("new_destination", "info", "firing")
     assert alert.thresholds == {"learning_seconds": 7.0 * DAY}
-    assert alert.measured == {"kind": "owner", "new": "China Unicom Beijing"}
+    assert alert.measured == {"kind": "owner", "new": "China Unicom Beijing", "ports": []}
     assert (alert.evidence.sent_bytes, alert.evidence.received_bytes) == (540, 900)
     assert alert.evidence.foreground.state == "background"
     assert lab.second(SENT) == []
@@ -70,7 +70,7 @@ def test_a_new_country_of_a_known_owner() -> None:
     lab = known_lab()
     lab.meets(V4, GOOGLE._replace(country="SG"))
     [alert] = lab.second(SENT)
-    assert alert.measured == {"kind": "country", "new": "SG"}
+    assert alert.measured == {"kind": "country", "new": "SG", "ports": []}
     assert alert.summary.startswith("Redmi Note (Xiaomi) sent to Singapore for the first time: Google LLC in Singapore")
 
 

@@ -105,6 +105,7 @@ def test_a_client_that_sends_to_a_watched_place(lab: Lab, address: str) -> None:
         "owner": "China Unicom Beijing",
         "domain": "api.account.xiaomi.com",
         "address": address,
+        "ports": [],
     }
     evidence = alert.evidence
     assert (evidence.sent_bytes, evidence.received_bytes, evidence.frames, evidence.dropped_frames) == (
