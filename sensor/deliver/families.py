@@ -1,9 +1,11 @@
 """Metric families under the prefix idlewire_, from plain numbers."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.samples import Sample
 
 from sensor.base.text import printable
 
@@ -25,14 +27,21 @@ def by_label(amounts: Mapping[Pair, int]) -> Amounts:
 def counter(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
     """The `_total` is added by the library."""
     family = CounterMetricFamily(f"idlewire_{name}", about, labels=labels)
-    for values, amount in amounts.items():
-        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
-    return family
+    return _filled(family, f"idlewire_{name}_total", labels, amounts)
 
 
 def gauge(name: str, about: str, labels: Sequence[str], amounts: Amounts) -> Metric:
     """The name as it is."""
-    family = GaugeMetricFamily(f"idlewire_{name}", about, labels=labels)
-    for values, amount in amounts.items():
-        family.add_metric([printable(value, MAX_LABEL) for value in values], amount)
+    return _filled(GaugeMetricFamily(f"idlewire_{name}", about, labels=labels), f"idlewire_{name}", labels, amounts)
+
+
+def _filled(family: Metric, name: str, labels: Sequence[str], amounts: Amounts) -> Metric:
+    family.samples += [
+        Sample(name, dict(zip(labels, map(_shown, values), strict=True)), amount) for values, amount in amounts.items()
+    ]
     return family
+
+
+@lru_cache(maxsize=4096)
+def _shown(value: str) -> str:
+    return printable(value, MAX_LABEL)
