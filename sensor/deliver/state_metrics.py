@@ -15,7 +15,7 @@ MAX_STANDINGS = 1_000
 
 def about_states(counters: Counters, known: Sequence[ClientForeground], own: set[str]) -> Iterator[Metric]:
     """`known`: what all sources together say; `own`: the clients that have series of their own."""
-    sent: dict[tuple[str, ...], int] = {}
+    sent: dict[tuple[str, ...], int] = {(client, state): 0 for client in own for state in STATES}
     for (client, state), nbytes in counters.state_sent.items():
         key = (client if client in own else OTHER, state)
         sent[key] = sent.get(key, 0) + nbytes

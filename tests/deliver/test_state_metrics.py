@@ -27,6 +27,7 @@ def test_bytes_by_state_and_clients_without_series_together() -> None:
     assert found["client_state_sent_bytes_total", PHONE, "background"] == 5
     assert found["client_state_sent_bytes_total", PHONE, "unknown"] == 7
     assert found["client_state_sent_bytes_total", "other", "unknown"] == 3
+    assert found["client_state_sent_bytes_total", PHONE, "foreground"] == 0, "counters begin at 0"
 
 
 def test_what_all_sources_together_say() -> None:
