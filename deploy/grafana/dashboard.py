@@ -59,7 +59,7 @@ def query_variable(name: str, label: str, query: str, *, regex: str = "", severa
         "sort": 1,
         "multi": several,
         "includeAll": several,
-        "allValue": ".+" if several else None,
+        **({"allValue": ".+"} if several else {}),
         "current": every if several else {},
         "options": [],
         "hide": 0,

@@ -134,7 +134,7 @@ def states_over_time(title: str, about: str, *targets: Target) -> Json:
     defaults = {
         "unit": "none",
         "color": {"mode": "thresholds"},
-        "custom": {"lineWidth": 0, "fillOpacity": 70, "spanNulls": False},
+        "custom": {"lineWidth": 0, "fillOpacity": 70},
         "thresholds": _steps(((None, GREY), (1, ORANGE), (2, GREEN))),
         "mappings": _words(STATE_NUMBERS),
     }
@@ -161,7 +161,12 @@ def table(title: str, about: str, unit: str, *columns: Column, sort: str) -> Jso
         "includeByName": dict.fromkeys(names, True),
         "indexByName": {name: at for at, name in enumerate(names)},
         "renameByName": {source: name for name, source in sources.items()},
-        "excludeByName": {"Time": True, "job": "job" not in names, "instance": "instance" not in names},
+        "excludeByName": {
+            "Time": True,
+            "__name__": True,
+            "job": "job" not in names,
+            "instance": "instance" not in names,
+        },
     }
     overrides = [_override(column) for column in columns if column.links or column.expression is not None]
     options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}]}
