@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,14 @@ def test_what_may_be_empty_is_known_to_the_sensor(house: House) -> None:
     text = house.sensor.request("/metrics")[2].decode()
     for name in EMPTY:
         assert f"# TYPE {name} " in text
+
+
+def test_the_readme_names_all_that_the_daemon_tells(house: House) -> None:
+    text = house.sensor.request("/metrics")[2].decode()
+    told = set(re.findall(r"^# TYPE (idlewire_\w+) ", text, re.MULTILINE))
+    named = set(re.findall(r"^\| `(idlewire_\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert told - named == set()
+    assert subprocess.run(["promtool", "check", "metrics"], input=text, text=True, check=False).returncode == 0
 
 
 def test_every_rule_works_and_finds_its_metrics(house: House) -> None:
