@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from sensor.deliver.exposition import exposition
+from sensor.deliver.families import counter, gauge
 
 
 class Collected:
@@ -59,6 +60,13 @@ def test_the_same_as_the_librarys(amounts, about):
     for label, amount in amounts.items():
         family.add_metric([label], amount)
     assert read(exposition([family])) == read(written_by_the_library(family))
+
+
+@given(st.dictionaries(st.tuples(st.text(), st.text()), st.integers(0, 2**53), max_size=5))
+def test_families_of_ours_are_written_as_their_samples_would_be(amounts):
+    amounts = {tuple(each.encode("utf-8", "replace").decode() for each in key): n for key, n in amounts.items()}
+    for family in (counter("some", "Some.", ("state", "client"), amounts), gauge("one", "One.", (), {(): 2.5})):
+        assert read(exposition([family])) == read(written_by_the_library(family))
 
 
 def test_what_is_no_number():

@@ -225,9 +225,8 @@ def test_prometheus_has_nothing_to_say_about_the_names(world):
 def test_the_readme_has_every_metric(world):
     rows = []
     for family in everything(world).collect():
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = ", ".join(family._labelnames)
-        rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+        labels = ", ".join(family.labels)
+        rows.append(f"| `{family.sample_name}` | {family.type} | {labels} | {family.documentation} |")
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     told = [line for line in readme.splitlines() if re.match(r"\| `idlewire_\w+` \| (gauge|counter) ", line)]
     assert sorted(told) == sorted(rows), "the table under Metrics in README.md"
