@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench fuzz lock clean
+.PHONY: help run test lint format bench dashboards fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ format: $(VENV)/.installed-dev ## let ruff mend what it can
 
 bench: $(VENV)/.installed-dev ## CPU per packet, drops, memory and latency against peers, as ratios
 	$(BIN)/python -m tests.bench $(ARGS)
+
+dashboards: $(VENV)/.installed ## write deploy/grafana/dashboards anew
+	$(BIN)/python -m deploy.grafana
 
 fuzz: $(VENV)/.installed-dev ## more mutated frames than `make test` has time for; ARGS="--frames 20000000 --seed 7"
 	$(BIN)/python -m tests.hostile.mutate $(ARGS)

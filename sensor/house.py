@@ -173,6 +173,8 @@ class House:
             alerts=dict(self.engine.counts),
             country_sent=snapshot.country_sent(ledger),
             state_sent=dict(pipeline.usage.sent),
+            idle_sent=dict(pipeline.usage.idle),
+            failures=dict(self.engine.failures),
             evaluations=dict(self.engine.evaluations),
             suppressed={
                 **{(name, "room"): count for name, count in self.engine.suppressed.items()},

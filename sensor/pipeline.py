@@ -27,6 +27,7 @@ from sensor.listen import Budget, listen
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert
 from sensor.model.destination import Name, Place
+from sensor.model.foreground import BACKGROUND
 from sensor.model.foreground import UNKNOWN as UNKNOWN_STATE
 from sensor.model.frames import FrameBatch
 from sensor.model.message import DnsAnswer, Heard, Joined, TlsHello
@@ -345,7 +346,14 @@ class Pipeline:
             sent = np.zeros(len(identities), np.int64)
             np.add.at(sent, at, activity.sent_bytes)
             self.usage.add(identities, states, sent)
+            self._note_idle(activity)
             self._deliver(self.engine.second(activity, self.counts.frames, self.counts.dropped))
+
+    def _note_idle(self, activity: Activity) -> None:
+        idle = np.flatnonzero((activity.states == BACKGROUND) & (activity.sent_bytes > 0))
+        for row, sent in zip(activity.rows[idle].tolist(), activity.sent_bytes[idle].tolist(), strict=True):
+            contact = self.ledger.contacts.entry(row)
+            self.usage.add_idle(contact.client, contact.place.country, sent)
 
     def _reconsider(self) -> None:
         """Of the flows that there was no room for, those that moved most in this second get it after all."""

@@ -213,6 +213,19 @@ def test_alerts_are_held_against_what_the_phone_counted(monkeypatch: pytest.Monk
     assert house.counters().alert_truths == {("background_upload", "background"): 1}
 
 
+def test_where_a_client_in_background_sends_to_is_counted() -> None:
+    house = House(parse(REPORTING), lambda _: None)
+    said(house, "screen_on", 0)
+    said(house, "screen_off", 5)
+    frames = [(at * SECOND, udp(HOME, FAR)) for at in (1, 70, 80)]
+    for each in batches([*frames, (81 * SECOND, udp(HOME_TOO, FAR, macs=(TABLET, ROUTER)))]):
+        house.pipeline.feed(each)
+    house.pipeline.finish()
+    counters = house.counters()
+    assert counters.idle_sent == {(PHONE_ID, None): 56}
+    assert counters.state_sent[PHONE_ID, "background"] == 56
+
+
 def test_now_is_the_packets_own_time() -> None:
     house = fed([(7 * SECOND, udp(HOME, GATEWAY))])
     assert house.now == START + 7 * SECOND

@@ -104,11 +104,11 @@ def ports(ledger: Ledger, contact: Contact) -> list[tuple[int, int]]:
 def country_sent(ledger: Ledger) -> dict[tuple[str, str | None], int]:
     """(client id, country) -> bytes sent to destinations there, evicted ones included."""
     sums = dict(ledger.retired_countries)
-    sent = ledger.contacts.totals.sent_bytes
-    for row in _rows(ledger, None).tolist():
-        contact = ledger.contacts.entry(row)
+    rows, entry = _rows(ledger, None), ledger.contacts.entry
+    for row, sent in zip(rows.tolist(), ledger.contacts.totals.sent_bytes[rows].tolist(), strict=True):
+        contact = entry(row)
         key = (contact.client, contact.place.country)
-        sums[key] = sums.get(key, 0) + int(sent[row])
+        sums[key] = sums.get(key, 0) + sent
     _add_nowhere(ledger, sums)
     return sums
 

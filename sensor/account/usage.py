@@ -1,4 +1,4 @@
-"""Bytes that clients sent to destinations, by whether a person was using them."""
+"""Bytes that clients sent to destinations, by whether a person was using them, and where to while nobody was."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +11,9 @@ from sensor.model.foreground import STATES, State
 MAX_CLIENTS = 4_096
 """Clients told apart; what further ones send counts for "other"."""
 
+MAX_PLACES = 10_000
+"""(client, country) pairs told apart; what goes to further ones counts for ("other", None)."""
+
 OTHER = "other"
 
 
@@ -20,6 +23,8 @@ class Usage:
     def __init__(self) -> None:
         self.sent: Counter[tuple[str, State]] = Counter()
         """(client id, state) -> bytes."""
+        self.idle: Counter[tuple[str, str | None]] = Counter()
+        """(client id, country; None: unknown) -> bytes sent in background."""
         self._clients: set[str] = set()
 
     def add(self, clients: Sequence[str], states: NDArray[np.int8], sent: NDArray[np.int64]) -> None:
@@ -31,3 +36,10 @@ class Usage:
                 else:
                     client = OTHER  # noqa: PLW2901
             self.sent[client, STATES[state]] += nbytes
+
+    def add_idle(self, client: str, country: str | None, sent: int) -> None:
+        """What a client in background sent to a country."""
+        key = client, country
+        if key not in self.idle and len(self.idle) >= MAX_PLACES:
+            key = OTHER, None
+        self.idle[key] += sent

@@ -4,29 +4,31 @@ Names of clients are never a label of a counter: `idlewire_client_info` joins th
 are never labels at all.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from sensor.base.times import SECOND
+from sensor.deliver.exposition import exposition
 from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.process_metrics import about_process
 from sensor.deliver.routing import Router
 from sensor.deliver.sink_metrics import about_sinks
 from sensor.deliver.snapshots import Counters, Snapshots
 from sensor.deliver.state_metrics import about_states
-from sensor.model.alert import SEVERITIES
+from sensor.model.alert import SEVERITIES, Alert
 from sensor.model.client import Client
 
 MAX_CLIENT_SERIES = 256
 """Clients with series of their own; the others are summed as client="other"."""
 MAX_COUNTRY_SERIES = 5_000
 """(client, country) pairs with a series; the others are summed as client="other", country="other"."""
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -80,28 +82,27 @@ class Metrics(Collector):
         self._detectors = tuple(detectors)
         self._clients: SeriesCap[str] = SeriesCap(MAX_CLIENT_SERIES)
         self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
-        self._registry: CollectorRegistry | None = None
+        self._process: ProcessCollector | None = None
 
     def render(self) -> bytes:
-        """The text exposition format 0.0.4 of this moment (`CONTENT_TYPE`)."""
-        if self._registry is None:
-            self._registry = CollectorRegistry(auto_describe=False)
-            self._registry.register(self)
-            ProcessCollector(registry=self._registry)
-        return generate_latest(self._registry)
+        """All families of this moment as text."""
+        if self._process is None:
+            self._process = ProcessCollector(registry=None)
+        return exposition(chain(self.collect(), self._process.collect()))
 
     def collect(self) -> Iterator[Metric]:
-        """One pass over the snapshots; called by the registry."""
+        """One pass over the snapshots."""
         counters = self._snapshots.counters()
-        clients = self._snapshots.clients()
+        clients, alerts = self._snapshots.clients(), self._snapshots.alerts()
         own = self._clients.own([client.id for client in clients if client.id != OTHER])
         yield from self._about_sensor()
         yield from _about_capture(counters)
         yield from _about_tables(counters)
         yield from _about_clients(clients, own)
-        yield self._about_countries(counters, own)
-        yield from self._about_alerts(counters)
-        yield from about_states(counters, own)
+        yield from self._about_countries(counters, own)
+        yield from self._about_alerts(counters, alerts)
+        yield _about_clients_alerts(alerts, own)
+        yield from about_states(counters, self._snapshots.phone_states(None), own)
         yield from about_sinks(self._outboxes, self._journal)
         if self._router is not None:
             yield counter(
@@ -116,6 +117,7 @@ class Metrics(Collector):
             ("label",),
             {("client",): self._clients.overflowed, ("country",): self._countries.overflowed},
         )
+        yield from about_process()
 
     def _about_sensor(self) -> Iterator[Metric]:
         sensor = self._snapshots.sensor()
@@ -125,29 +127,29 @@ class Metrics(Collector):
             built = {(sensor.geo_database,): sensor.geo_built_at / SECOND}
         yield gauge("geo_database_build_timestamp_seconds", "When the IP database was built.", ("database",), built)
 
-    def _about_countries(self, counters: Counters, own: set[str]) -> Metric:
-        sums: dict[tuple[str, str], int] = {}
-        for (client, country), sent in counters.country_sent.items():
-            pair = (client if client in own else OTHER, country or UNKNOWN)
-            sums[pair] = sums.get(pair, 0) + sent
+    def _about_countries(self, counters: Counters, own: set[str]) -> Iterator[Metric]:
+        sums, idle = _by_country(counters.country_sent, own), _by_country(counters.idle_sent, own)
         kept = self._countries.own(list(sums))
-        amounts: dict[tuple[str, ...], int] = {}
-        for pair, sent in sums.items():
-            key = pair if pair in kept else (OTHER, OTHER)
-            amounts[key] = amounts.get(key, 0) + sent
-        return counter(
+        labels = ("client", "country")
+        yield counter(
             "client_country_sent_bytes",
             "IP bytes a client sent to destinations, by their country.",
-            ("client", "country"),
-            amounts,
+            labels,
+            _capped(sums, kept),
+        )
+        yield counter(
+            "client_background_sent_bytes",
+            "IP bytes a client sent to destinations while nobody was using it, by their country.",
+            labels,
+            _capped(idle, kept),
         )
 
-    def _about_alerts(self, counters: Counters) -> Iterator[Metric]:
+    def _about_alerts(self, counters: Counters, alerts: Sequence[Alert]) -> Iterator[Metric]:
         labels = ("detector", "severity")
         begun: dict[tuple[str, ...], int] = {(name, level): 0 for name in self._detectors for level in SEVERITIES}
         firing = dict(begun)
         begun.update((key, count) for key, count in counters.alerts.items())
-        for alert in self._snapshots.alerts():
+        for alert in alerts:
             if alert.state == "firing":
                 key = (alert.detector, alert.severity)
                 firing[key] = firing.get(key, 0) + 1
@@ -164,7 +166,38 @@ class Metrics(Collector):
             ("detector",),
             {(name,): count for name, count in counters.evaluations.items()},
         )
+        yield counter(
+            "detector_failures",
+            "Times that a detector failed; it went on. The detector owners: what rules about idle clients share.",
+            ("detector",),
+            {(name,): count for name, count in counters.failures.items()},
+        )
         yield gauge("alerts_firing", "Alerts that fire now.", labels, firing)
+
+
+def _by_country(sent: Mapping[tuple[str, str | None], int], own: set[str]) -> dict[tuple[str, str], int]:
+    sums: dict[tuple[str, str], int] = {}
+    for (client, country), nbytes in sent.items():
+        pair = (client if client in own else OTHER, country or UNKNOWN)
+        sums[pair] = sums.get(pair, 0) + nbytes
+    return sums
+
+
+def _capped(sums: Mapping[tuple[str, str], int], kept: set[tuple[str, str]]) -> Amounts:
+    amounts: dict[tuple[str, ...], int] = {}
+    for pair, nbytes in sums.items():
+        key = pair if pair in kept else (OTHER, OTHER)
+        amounts[key] = amounts.get(key, 0) + nbytes
+    return amounts
+
+
+def _about_clients_alerts(alerts: Iterable[Alert], own: set[str]) -> Metric:
+    firing: dict[tuple[str, ...], int] = {(client,): 0 for client in own}
+    for alert in alerts:
+        if alert.state == "firing":
+            key = (alert.client.id if alert.client.id in own else OTHER,)
+            firing[key] = firing.get(key, 0) + 1
+    return gauge("client_alerts_firing", "Alerts about a client that fire now.", ("client",), firing)
 
 
 def _about_capture(counters: Counters) -> Iterator[Metric]:
@@ -222,12 +255,19 @@ def _about_clients(clients: Sequence[Client], own: set[str]) -> Iterator[Metric]
     sent: dict[tuple[str, ...], int] = {}
     received: dict[tuple[str, ...], int] = {}
     info: dict[tuple[str, ...], int] = {}
+    seen: dict[tuple[str, ...], float] = {}
     for client in clients:
         key = (client.id if client.id in own else OTHER,)
         sent[key] = sent.get(key, 0) + client.totals.sent_bytes
         received[key] = received.get(key, 0) + client.totals.received_bytes
+        seen[key] = max(seen.get(key, 0), client.totals.last_seen / SECOND)
         if client.id in own:
             info[(client.id, client.mac or "", client.name or "", client.vendor or "")] = 1
+        else:
+            info[(OTHER, "", "", "")] = 1
     yield counter("client_sent_bytes", "IP bytes a client sent, to anywhere.", ("client",), sent)
     yield counter("client_received_bytes", "IP bytes a client received, from anywhere.", ("client",), received)
     yield gauge("client_info", "Names of a client; always 1.", ("client", "mac", "name", "vendor"), info)
+    yield gauge(
+        "client_last_seen_timestamp_seconds", "When a client last sent or received; 0: never.", ("client",), seen
+    )

@@ -53,6 +53,10 @@ class Counters:
     """(detector, severity) -> alerts that began to fire."""
     state_sent: Mapping[tuple[str, State], int] = field(default_factory=dict)
     """(client id, phone state) -> bytes sent to destinations."""
+    idle_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
+    """(client id, country; None: unknown) -> bytes sent to destinations there in background."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Detector -> exceptions that it raised."""
     evaluations: Mapping[str, int] = field(default_factory=dict)
     """Detector -> seconds of traffic that it has judged."""
     suppressed: Mapping[tuple[str, str], int] = field(default_factory=dict)

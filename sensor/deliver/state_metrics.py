@@ -1,21 +1,21 @@
 """Phone states as metrics: what was sent in which state, who says what, and since when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import Metric
 
 from sensor.base.times import SECOND
 from sensor.deliver.families import OTHER, by_label, counter, gauge
-from sensor.deliver.snapshots import Counters
+from sensor.deliver.snapshots import ClientForeground, Counters
 from sensor.model.foreground import STATES
 
 MAX_STANDINGS = 1_000
 """(client, source) pairs with series of their own; the others have none."""
 
 
-def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
-    """`own`: the clients that have series of their own."""
-    sent: dict[tuple[str, ...], int] = {}
+def about_states(counters: Counters, known: Sequence[ClientForeground], own: set[str]) -> Iterator[Metric]:
+    """`known`: what all sources together say; `own`: the clients that have series of their own."""
+    sent: dict[tuple[str, ...], int] = {(client, state): 0 for client in own for state in STATES}
     for (client, state), nbytes in counters.state_sent.items():
         key = (client if client in own else OTHER, state)
         sent[key] = sent.get(key, 0) + nbytes
@@ -24,6 +24,17 @@ def about_states(counters: Counters, own: set[str]) -> Iterator[Metric]:
         "IP bytes a client sent to destinations, by whether a person was using it; unknown: the idle rules are blind.",
         ("client", "state"),
         sent,
+    )
+    yield gauge(
+        "client_state",
+        "Whether a person uses the client, as the rules believe: 1 for that state.",
+        ("client", "state"),
+        {
+            (row.client, state): int(state == row.foreground.state)
+            for row in known
+            if row.client in own
+            for state in STATES
+        },
     )
     shown = counters.standings[:MAX_STANDINGS]
     yield gauge(

@@ -45,6 +45,14 @@ def test_clients_beyond_the_cap_count_together(monkeypatch: pytest.MonkeyPatch) 
     }
 
 
+def test_where_idle_clients_send_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_module, "MAX_PLACES", 2)
+    usage = Usage()
+    for client, country in (("phone", "CN"), ("phone", None), ("phone", "CN"), ("tablet", "DE"), ("tv", "CN")):
+        usage.add_idle(client, country, 10)
+    assert usage.idle == {("phone", "CN"): 20, ("phone", None): 10, (OTHER, None): 20}
+
+
 def test_a_flood_of_clients_stays_bounded() -> None:
     usage = Usage()
     for start in range(0, 3 * MAX_CLIENTS, 1000):

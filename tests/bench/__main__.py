@@ -25,7 +25,7 @@ BLOCKS = {
     "live": "100,000 small frames/s for 10 s: CPU per packet, drops",
     "forwarding": "what the sensor takes away from forwarding at full speed, beside softflowd",
     "latency": "first packet to a watched place -> webhook",
-    "memory": "250 clients and 20,000 active flows; a flood of a million addresses",
+    "memory": "250 clients and 20,000 active flows, and a scrape; a flood of a million addresses",
 }
 
 

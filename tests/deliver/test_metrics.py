@@ -1,7 +1,11 @@
 """Scraped text parses, counters only rise, and the number of series has an end."""
 
+import re
+import shutil
+import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -122,6 +126,41 @@ def test_countries_beyond_the_cap_are_summed(world, examples, monkeypatch):
     assert value(samples, "client_country_sent_bytes_total", client="other", country="other") == 25
 
 
+def test_what_idle_clients_send_has_the_same_series(world, examples, monkeypatch):
+    monkeypatch.setattr(module, "MAX_COUNTRY_SERIES", 1)
+    world.counts = Counters(
+        country_sent={(examples.mac, "DE"): 10, (examples.mac, "CN"): 7, ("gone", None): 5},
+        idle_sent={(examples.mac, "DE"): 3, (examples.mac, "CN"): 2, ("gone", None): 1},
+    )
+    samples = scrape(Metrics(world, [], []))
+    assert value(samples, "client_background_sent_bytes_total", client=examples.mac, country="DE") == 3
+    assert value(samples, "client_background_sent_bytes_total", client="other", country="other") == 3
+
+
+def test_every_client_with_bytes_has_a_name_to_join(world, examples, monkeypatch):
+    monkeypatch.setattr(module, "MAX_CLIENT_SERIES", 1)
+    world.all_clients.append(examples.client("02:00:00:00:00:01"))
+    samples = scrape(Metrics(world, [], []))
+
+    def clients(name):
+        return {dict(labels)["client"] for each, labels in samples if each == f"idlewire_{name}"}
+
+    assert clients("client_info") == clients("client_sent_bytes_total") == {examples.mac, "other"}
+    assert value(samples, "client_last_seen_timestamp_seconds", client=examples.mac) == 1_790_000_090
+
+
+def test_which_clients_alerts_are_about(world, examples):
+    world.all_clients.append(examples.client("02:00:00:00:00:01"))
+    samples = scrape(Metrics(world, [], []))
+    assert value(samples, "client_alerts_firing", client=examples.mac) == 1
+    assert value(samples, "client_alerts_firing", client="02:00:00:00:00:01") == 0
+
+
+def test_a_detector_that_fails_shows(world):
+    world.counts = Counters(failures={"watchlist": 2})
+    assert value(scrape(Metrics(world, [], [])), "detector_failures_total", detector="watchlist") == 2
+
+
 def test_series_cap_forgets_who_left():
     cap = SeriesCap(1)
     assert cap.own(["a", "b"]) == {"a"}
@@ -148,7 +187,7 @@ def test_cost_of_a_full_scrape(world, examples):
     metrics.render()
     start = time.process_time()
     text = metrics.render()
-    assert text.count(b"\n") < module.MAX_CLIENT_SERIES * 3 + module.MAX_COUNTRY_SERIES + 500
+    assert text.count(b"\n") < module.MAX_CLIENT_SERIES * 8 + module.MAX_COUNTRY_SERIES + 500
     assert time.process_time() - start < 1, "about 0.05 s on a desktop"
 
 
@@ -166,3 +205,34 @@ def test_what_people_were_not_told_is_counted(world):
     samples = scrape(Metrics(world, [], ["watchlist"], router=router))
     assert value(samples, "notifications_suppressed_total", reason="quiet") == 2
     assert value(samples, "notifications_suppressed_total", reason="cap") == 0
+
+
+def everything(world):
+    """With all that a running sensor has."""
+    delivery = built(None, Scripted())
+    router = Router(NotifySettings())
+    return Metrics(world, delivery.outboxes, ["watchlist"], delivery.journal, router)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian package prometheus)")
+def test_prometheus_has_nothing_to_say_about_the_names(world):
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=everything(world).render(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+def test_the_readme_has_every_metric(world):
+    rows = []
+    for family in everything(world).collect():
+        labels = ", ".join(family.labels)
+        rows.append(f"| `{family.sample_name}` | {family.type} | {labels} | {family.documentation} |")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    told = [line for line in readme.splitlines() if re.match(r"\| `idlewire_\w+` \| (gauge|counter) ", line)]
+    assert sorted(told) == sorted(rows), "the table under Metrics in README.md"
+
+
+@pytest.mark.parametrize("name", ["MAX_CLIENT_SERIES", "MAX_COUNTRY_SERIES"])
+def test_the_readme_says_where_series_end(name):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"{getattr(module, name):,}" in readme.partition("### Metrics")[2].partition("\n## ")[0]

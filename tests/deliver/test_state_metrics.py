@@ -1,17 +1,20 @@
 """Phone states as metrics."""
 
 from sensor.deliver import state_metrics
-from sensor.deliver.snapshots import Counters, SourceState
+from sensor.deliver.snapshots import ClientForeground, Counters, SourceState
 from sensor.deliver.state_metrics import about_states
+from sensor.model.foreground import Foreground
 
 SECOND = 1_000_000_000
 PHONE, OTHERS = "60:38:e0:c5:35:a0", "02:00:00:00:00:01"
 
 
-def samples(counters: Counters, own: set[str]) -> dict[tuple[str, ...], float]:
+def samples(
+    counters: Counters, own: set[str], known: tuple[ClientForeground, ...] = ()
+) -> dict[tuple[str, ...], float]:
     return {
         (sample.name.removeprefix("idlewire_"), *sample.labels.values()): sample.value
-        for family in about_states(counters, own)
+        for family in about_states(counters, known, own)
         for sample in family.samples
     }
 
@@ -24,6 +27,20 @@ def test_bytes_by_state_and_clients_without_series_together() -> None:
     assert found["client_state_sent_bytes_total", PHONE, "background"] == 5
     assert found["client_state_sent_bytes_total", PHONE, "unknown"] == 7
     assert found["client_state_sent_bytes_total", "other", "unknown"] == 3
+    assert found["client_state_sent_bytes_total", PHONE, "foreground"] == 0, "counters begin at 0"
+
+
+def test_what_all_sources_together_say() -> None:
+    known = (
+        ClientForeground(PHONE, None, 0, Foreground("background", "push", 0, 0)),
+        ClientForeground(OTHERS, None, 0, Foreground("unknown", None, None, None)),
+    )
+    found = samples(Counters(), {PHONE}, known)
+    assert {key: amount for key, amount in found.items() if key[0] == "client_state"} == {
+        ("client_state", PHONE, "foreground"): 0,
+        ("client_state", PHONE, "background"): 1,
+        ("client_state", PHONE, "unknown"): 0,
+    }
 
 
 def test_what_each_source_says_and_when() -> None:

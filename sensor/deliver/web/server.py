@@ -17,7 +17,8 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from sensor.base.fields import Listen
-from sensor.deliver.metrics import CONTENT_TYPE, Metrics
+from sensor.deliver.exposition import CONTENT_TYPE
+from sensor.deliver.metrics import Metrics
 from sensor.deliver.snapshots import Snapshots
 from sensor.deliver.web.api import Api
 from sensor.deliver.web.intake import Intake, post_route

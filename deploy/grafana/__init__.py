@@ -1,0 +1,1 @@
+"""The dashboards, written in Python; `make dashboards` renews the JSON that Grafana reads."""
