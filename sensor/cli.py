@@ -52,10 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from sensor.app import run_daemon
 
-    settings = config.load(options.config)
-    if options.interface is not None:
-        settings = dataclasses.replace(settings, interface=_interface(options.interface))
-    run_daemon(settings)
+    def settings() -> Config:
+        found = config.load(options.config)
+        return found if interface is None else dataclasses.replace(found, interface=interface)
+
+    interface = None if options.interface is None else _interface(options.interface)
+    run_daemon(settings(), settings)
     return 0
 
 

@@ -15,6 +15,7 @@ from sensor.base.times import SECOND
 from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, gauge
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.reload_metrics import about_reloads
 from sensor.deliver.routing import Router
 from sensor.deliver.sink_metrics import about_sinks
 from sensor.deliver.snapshots import Counters, Snapshots
@@ -82,6 +83,10 @@ class Metrics(Collector):
         self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
         self._registry: CollectorRegistry | None = None
 
+    def retune(self, outboxes: Sequence[Outbox], detectors: Iterable[str]) -> None:
+        """Other sinks and detectors from now on."""
+        self._outboxes, self._detectors = tuple(outboxes), tuple(detectors)
+
     def render(self) -> bytes:
         """The text exposition format 0.0.4 of this moment (`CONTENT_TYPE`)."""
         if self._registry is None:
@@ -96,6 +101,7 @@ class Metrics(Collector):
         clients = self._snapshots.clients()
         own = self._clients.own([client.id for client in clients if client.id != OTHER])
         yield from self._about_sensor()
+        yield from about_reloads(counters)
         yield from _about_capture(counters)
         yield from _about_tables(counters)
         yield from _about_clients(clients, own)

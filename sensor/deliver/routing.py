@@ -118,6 +118,10 @@ class Router:
         """ns of the messages of the last hour."""
         self._number = 0
 
+    def retune(self, settings: NotifySettings) -> None:
+        """Other settings hold from now on; what waits goes on waiting."""
+        self._settings = settings
+
     def take(self, alert: Json, now: int) -> list[Outgoing]:
         """One state of one alert."""
         reason = self._muted(alert, now)
