@@ -44,7 +44,7 @@ class Registry(Generic[P]):
         """All that can be imported here, so that a configuration that is read later may name any of them."""
         classes = []
         for name in self.names():
-            with suppress(ConfigError):
+            with suppress(Exception):  # whatever is wrong with one that nobody asked for
                 classes.append(self.find(name))
         return classes
 
