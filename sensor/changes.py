@@ -80,7 +80,11 @@ def plan(old: Config, new: Config, known: Digests) -> Plan:
         admin=_admin(new.web) if admin else None,
         digests={name: known.get(name) if found is None else found for name, found in digests.items()},
         changed=[
-            *(key.removesuffix(".keys") for key in _plain(new) if key not in NEEDS_RESTART and _get(old, key) != _get(new, key)),
+            *(
+                key.removesuffix(".keys")
+                for key in _plain(new)
+                if key not in NEEDS_RESTART and _get(old, key) != _get(new, key)
+            ),
             *(["allow_lists"] if lists else []),
             *(["web.token"] if admin else []),
             *(f"foreground.{name}" for name in (*(each.name for each in sources), *gone)),
@@ -190,7 +194,7 @@ def _listen(source: ChosenSource | None) -> str:
 
 def _plain(config: Config) -> list[str]:
     """Keys at the top that are no business of a part."""
-    parts = {"web", "sink", "foreground", "allow_lists"}
+    parts = {"web", "sink", "foreground", "allow_lists", *NEEDS_RESTART}
     return [each.name for each in dataclasses.fields(config) if each.name not in parts] + ["foreground.keys"]
 
 

@@ -20,7 +20,7 @@ NOT_MIRRORED = ("system", "hostile", "bench", "fuzz", "scenarios")
 """Folders of tests that belong to the whole house."""
 
 
-NOT_OF_ONE_FILE = {"test_conventions.py", "test_captures.py", "test_headers_truth.py"}
+NOT_OF_ONE_FILE = {"test_conventions.py", "test_reference.py", "test_captures.py", "test_headers_truth.py"}
 """Tests of the whole house that stand among the others."""
 
 
