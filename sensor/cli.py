@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
-from sensor import __version__, config
+from sensor import __version__, box_commands, config
 from sensor.base.fields import Interface
 from sensor.config import Config
 from sensor.enrich.geo import ATTRIBUTION
@@ -240,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     notify.add_argument("sink", metavar="SINK", help="its name under [[sink]]")
     notify.add_argument("--config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_PATH})")
     notify.set_defaults(command=_notify_test)
+    box_commands.add(commands, _STYLE)
     return parser
 
 

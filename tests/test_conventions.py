@@ -136,6 +136,16 @@ def test_locks_name_no_index_host() -> None:
         assert not re.search(r"https?://|--index|--find-links", lock.read_text())
 
 
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=relative)
+def test_locks_are_frozen(lock: Path) -> None:
+    """One version of each package, each with the hashes of its files."""
+    entries = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text().strip())
+    assert len(entries) > 5
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+==[^\s;]+", entry), entry[:80]
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry[:80]
+
+
 def test_median_file_stays_near_a_hundred_lines() -> None:
     lengths = sorted(len(source.read_text().splitlines()) for source in SOURCES if source.name != "__init__.py")
     assert lengths[len(lengths) // 2] <= 150

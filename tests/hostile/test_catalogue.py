@@ -119,6 +119,24 @@ W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestRepeats
      tests/foreground/sources/test_push.py::TestWhose
      tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
+W15  tests/test_config.py::test_a_bad_file_gives_one_line
+     tests/test_config.py::test_what_is_no_file
+     tests/test_config.py::test_what_would_be_waited_for_is_no_file
+     tests/test_config.py::test_ten_thousand_tables_are_read_in_a_moment
+     tests/test_config.py::test_whatever_is_under_a_key_is_one_line_or_fine
+     tests/base/test_settings.py::test_any_table_is_a_tree_or_a_config_error
+     tests/base/test_settings.py::test_what_looks_like_a_secret_is_not_shown_in_tables_that_hold_some
+W16  tests/system/test_secrets.py::test_page_api_metrics_log_and_store
+     tests/system/test_secrets.py::test_commands
+W17  tests/test_config.py::test_a_bad_file_gives_one_line
+     tests/base/test_registry.py::test_any_other_name_lists_the_known_ones
+W21  tests/system/test_writes.py::test_nothing_outside_the_state_folder
+     tests/system/test_life.py::test_it_gives_up_every_right_but_the_one_to_capture
+W22  tests/test_conventions.py::test_locks_are_frozen
+L3   tests/system/test_reload.py::test_a_bad_file_changes_nothing_and_says_so
+     tests/system/test_reload.py::test_what_only_root_may_read_is_kept_and_named
+T6   tests/store/test_outbox.py::test_the_wall_clock_is_asked_for_no_age
+     tests/detect/test_learned.py::test_a_clock_step_makes_nobody_known_for_longer
 S1   tests/hostile/test_outbox.py::test_a_thousand_alerts_three_moody_sinks_and_twenty_kills
 S3   tests/hostile/test_outbox.py::test_a_full_disk_stops_nothing_and_is_written_to_when_there_is_space
      tests/deliver/test_journal.py::test_a_disk_that_refuses_stops_nothing_and_is_written_to_again_when_it_takes
@@ -150,7 +168,8 @@ O12  tests/deliver/test_signing.py::test_the_vector
      tests/deliver/chat/test_webhook.py::test_signed_with_each_secret_while_one_replaces_the_other
 
 QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
-bytes and say nothing.
+bytes and say nothing. Nothing that is kept is pruned by the wall clock (T6): ages are those of the running sensor. What
+is known of the locked packages (W22) changes without us: a list of them, with hashes, is what a test can hold to.
 """
 
 import ast
@@ -164,7 +183,7 @@ from tests.hostile.cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
+DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12), (1, 2, 3, 4, 5, 6, 7, 9, 11, 12)
 WANTED = (
     {f"D{number}" for number in DECODERS}
@@ -172,7 +191,7 @@ WANTED = (
     | {f"T{number}" for number in TIMES}
     | {f"S{number}" for number in STORES}
     | {f"O{number}" for number in SINKS}
-    | {"O17", "W12"}
+    | {"O17", "W12", "W15", "W16", "W17", "W21", "W22", "L3"}
 )
 
 
@@ -184,7 +203,7 @@ def catalogue() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     case = ""
     for line in (__doc__ or "").splitlines():
-        entry = re.fullmatch(r"([DMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
+        entry = re.fullmatch(r"([DLMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
         if entry:
             case = entry[1] or case
             found[case].append(entry[2])
