@@ -18,7 +18,7 @@ from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveCapture, LiveSettings
 from sensor.capture.neighbours import Neighbours
 from sensor.changes import read_files
-from sensor.config import Config
+from sensor.config import Config, shipped_list
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.metrics import Metrics
@@ -195,6 +195,7 @@ class App:
         privileges.preload()
         for registry in (DETECTORS, SOURCES, SINKS):
             registry.every()
+        shipped_list()
         became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
