@@ -5,8 +5,7 @@ import dataclasses
 import logging
 import signal
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from sensor import __version__
@@ -18,7 +17,8 @@ from sensor.capture import privileges
 from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveCapture, LiveSettings
 from sensor.capture.neighbours import Neighbours
-from sensor.config import Config
+from sensor.changes import read_files
+from sensor.config import Config, shipped_list
 from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.keeper import Keeper
@@ -27,6 +27,7 @@ from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.routing import Router
 from sensor.deliver.rulings import Rulings
+from sensor.deliver.sink import SINKS
 from sensor.deliver.snapshots import Counters
 from sensor.deliver.wanted import Known
 from sensor.deliver.web.acting import Acting
@@ -40,12 +41,13 @@ from sensor.deliver.web.sections import given_up, muted
 from sensor.deliver.web.server import IntakeServer, WebServer
 from sensor.deliver.web.waiting import Waiting
 from sensor.detect.base import DETECTORS
-from sensor.foreground.base import Source
-from sensor.foreground.running import keep_running
+from sensor.foreground.base import SOURCES, Source
+from sensor.foreground.running import Runners
 from sensor.house import House
 from sensor.lifecycle import Part, run
 from sensor.model.alert import Alert
-from sensor.model.posted import Answer, Posted
+from sensor.model.posted import Answer, Posted, refused
+from sensor.reload import Parts, Reload
 from sensor.store.outbox import OutboxStore
 from sensor.store.state_file import StateFile
 
@@ -68,6 +70,7 @@ class Live(House):
 
     capture: LiveCapture
     neighbours: Neighbours
+    reload: Reload
 
     def client_at(self, address: str) -> str | None:
         """The id of the client that has the address: by the neighbour table, else by its packets."""
@@ -91,14 +94,17 @@ class Live(House):
             dropped_frames=seen.dropped,
             interface_waits=seen.waits,
             interface_reopens=seen.reopened,
+            reloads=dict(self.reload.outcomes),
+            reload_ok=self.reload.is_good,
+            reloaded_at=self.reload.taken_at,
         )
 
 
 class App:
     """One sensor on one interface, from configuration to clean exit."""
 
-    def __init__(self, config: Config) -> None:
-        """Builds everything and starts nothing."""
+    def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
+        """Builds everything and starts nothing. `reread`: the configuration as it is now in its file."""
         self.config = config
         self.house = Live(config, self._deliver, clock=time.time_ns)
         self.neighbours = self.house.neighbours = Neighbours()
@@ -118,16 +124,15 @@ class App:
         self.rulings = Rulings()
         self.keeper = Keeper(self.rulings, StateFile(config.state_dir / "mutes.json"))
         self.links = Links(config.web.public_url, config.web.link_age, config.state_dir / "links.key")
-        notify = config.notify
-        router = Router(notify, quiet=notify.is_quiet, muted=self.rulings.reason, paused=self.rulings.paused)
+        router = Router(config.notify, muted=self.rulings.reason, paused=self.rulings.paused)
         self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router, linked=self.links.on)
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
         metrics = Metrics(
             self.house, outboxes, [each.name for each in config.detect.detectors], journal, self.delivery.router
         )
-        intakes = {source.path: self._intake(source) for source in self.house.sources if source.path is not None}
-        ids = {name: client for client, name in config.client_names.items()}
-        known = Known(DETECTORS.names(), ids, self.house.client_at)
+        # Of every source that there can be: a reload may switch it on.
+        intakes = {each.path: self._intake(each.name) for each in SOURCES.every() if each.path is not None}
+        known = Known(DETECTORS.names(), self.house.ids, self.house.client_at)
         self.web = WebServer(
             config.web.listen,
             config.web.names,
@@ -156,6 +161,11 @@ class App:
             if source.path is not None and source.listen
         ]
         """Servers of single sources."""
+        self._runners = Runners()
+        parts = Parts(
+            self.house, self.delivery, journal, metrics, self.admin, self._runners, lambda: self._take_over(anew=True)
+        )
+        self.reload = self.house.reload = Reload(config, parts, reread or (lambda: config))
         self._learned = StateFile(config.state_dir / "learned.json")
         self._absence = Absence()
         self._stop = asyncio.Event()
@@ -169,6 +179,7 @@ class App:
     def prepare(self) -> None:
         """What must be done before privileges are dropped and the loop runs. SensorError."""
         privileges.can_capture()
+        self.reload.started(read_files(self.config))
         warning = privileges.prepare_state(self.config.state_dir, self._user)
         if warning:
             _log.warning("%s", warning)
@@ -186,6 +197,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.request)
         await run(
             [
                 Part("delivery", self.delivery.start, self.delivery.run, self.delivery.drain, self.delivery.stop),
@@ -194,14 +206,12 @@ class App:
                 Part("privileges", self._drop),
                 Part("rulings", self._recall, self.keeper.run, stop=self.keeper.close),
                 Part("learned", self._remember, self._keep_learned, stop=self._save_learned),
-                *(
-                    Part(f"foreground.{source.name}", run=partial(keep_running, source))
-                    for source in self.house.sources
-                ),
+                Part("foreground", run=lambda: self._runners.run(self.house.sources)),
                 Part("refresh", run=self._refresh),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
                 Part("outbox", self.delivery.begin),
+                Part("reload", run=self.reload.run),
                 Part("reminders", run=self.delivery.remind),
                 Part("capture", run=self._capture, stop=self._end_capture),
             ],
@@ -222,6 +232,9 @@ class App:
 
     async def _drop(self) -> None:
         privileges.preload()
+        for registry in (DETECTORS, SOURCES, SINKS):
+            registry.every()
+        shipped_list()
         became = privileges.drop(self._user)
         if became:
             _log.info("running as %s with CAP_NET_RAW only", became)
@@ -229,10 +242,10 @@ class App:
     async def _refresh(self) -> None:
         """Asks sources about clients while something builds up, so that a rule judges by a fresh state."""
         asked: dict[str, asyncio.Task[None]] = {}
-        sources = [each for each in self.house.sources if type(each).refresh is not Source.refresh]
         async with asyncio.TaskGroup() as group:
             while True:
                 asked = {client: task for client, task in asked.items() if not task.done()}
+                sources = [each for each in self.house.sources if type(each).refresh is not Source.refresh]
                 for client in self.house.engine.take_suspects():
                     if sources and client not in asked:
                         asked[client] = group.create_task(_refresh_all(sources, client))
@@ -255,8 +268,9 @@ class App:
     async def _save_learned(self) -> None:
         self._learned.write(self.house.learned.dump())
 
-    def _take_over(self, local: LocalNetworks) -> None:
-        if local == self._local:
+    def _take_over(self, local: LocalNetworks | None = None, *, anew: bool = False) -> None:
+        local = local or self._local
+        if local is None or (local == self._local and not anew):
             return
         self._local = local
         prefixes = (*self.house.configured_local, *local.prefixes)
@@ -272,8 +286,11 @@ class App:
             pipeline.counts.dropped = self.capture.statistics.dropped
             pipeline.feed(batch)
 
-    def _intake(self, source: Source) -> Intake:
+    def _intake(self, name: str) -> Intake:
         async def take(posted: Posted) -> Answer:
+            source = next((each for each in self.house.sources if each.name == name), None)
+            if source is None:
+                return refused(404, f"there is no [foreground.{name}] in the settings")
             if source.needs_sender(posted):
                 await self.neighbours.look(posted.sender)
             return source.accept(posted, time.time_ns())
@@ -312,9 +329,9 @@ async def _refresh_all(sources: Sequence[Source], client: str) -> None:
             _log.debug("foreground source %s could not refresh %s: %r", source.name, client, outcome)
 
 
-def run_daemon(config: Config) -> None:
-    """Runs one sensor until it is told to stop. SensorError."""
-    app = App(config)
+def run_daemon(config: Config, reread: Callable[[], Config] | None = None) -> None:
+    """Runs one sensor until it is told to stop; on SIGHUP its configuration is what `reread` says. SensorError."""
+    app = App(config, reread)
     app.prepare()
     try:
         asyncio.run(app.run())

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from sensor import __version__, config
+from sensor import __version__, box_commands, config
 from sensor.base.fields import Interface
 from sensor.cli_mutes import add_commands
 from sensor.config import Config
@@ -53,10 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from sensor.app import run_daemon
 
-    settings = config.load(options.config)
-    if options.interface is not None:
-        settings = dataclasses.replace(settings, interface=_interface(options.interface))
-    run_daemon(settings)
+    def settings() -> Config:
+        found = config.load(options.config)
+        return found if interface is None else dataclasses.replace(found, interface=interface)
+
+    interface = None if options.interface is None else _interface(options.interface)
+    run_daemon(settings(), settings)
     return 0
 
 
@@ -257,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     selftest.add_argument("--json", action="store_true", help="one JSON object at the end instead of lines")
     selftest.set_defaults(command=_selftest)
     add_commands(commands, _STYLE)
+    box_commands.add(commands, _STYLE)
     return parser
 
 

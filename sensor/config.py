@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -318,13 +319,23 @@ def read_allow_lists(config: Config) -> list[Allowance]:
     for name in config.allow_lists:
         path = LAWFUL if name == "builtin" else Path(name)
         problems: list[str] = []
-        table = collect(problems, lambda: build(_AllowListFile, read(path)))  # noqa: B023  # called at once
+        table = collect(problems, lambda: _allow_list(path))  # noqa: B023  # called at once
         resolved = () if table is None else with_ids(table.allow, macs, problems, "allow")
         problems += [*_repeated("allow", "name", (each.name for each in resolved)), *_unknown_detectors(resolved)]
         if problems:
             raise ConfigError(*(f"{path}: {problem}".replace(f"{path}: {path}", str(path)) for problem in problems))
         found += resolved
     return found
+
+
+@cache
+def shipped_list() -> _AllowListFile:
+    """The list that is shipped; read once, since later the installation may be closed to us. ConfigError."""
+    return build(_AllowListFile, read(LAWFUL))
+
+
+def _allow_list(path: Path) -> _AllowListFile:
+    return shipped_list() if path == LAWFUL else build(_AllowListFile, read(path))
 
 
 def parse(values: Mapping[str, object]) -> Config:

@@ -4,6 +4,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sensor import __version__
@@ -15,7 +16,7 @@ from sensor.base.fields import is_mac
 from sensor.config import Config, read_allow_lists
 from sensor.deliver.shapes import protocol_name
 from sensor.deliver.snapshots import ClientForeground, Counters, SensorInfo, SourceState
-from sensor.detect.allowance import Allowances
+from sensor.detect.allowance import Allowance, Allowances
 from sensor.detect.base import Facts, owner_of
 from sensor.detect.engine import Engine
 from sensor.detect.learned import Learned
@@ -25,8 +26,9 @@ from sensor.enrich.names import NameBook
 from sensor.enrich.suffixes import PublicSuffixes
 from sensor.enrich.vendors import Vendors
 from sensor.foreground.base import Source, SourceFacts
-from sensor.foreground.book import ForegroundBook
+from sensor.foreground.book import Expected, ForegroundBook
 from sensor.foreground.fusion import fuse
+from sensor.foreground.settings import ChosenSource
 from sensor.foreground.standing import Standing
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
@@ -60,28 +62,30 @@ class House:
         self.vendors = Vendors()
         self.names = NameBook()
         self._called = config.client_names
+        self.ids = {name: client for client, name in self._called.items()}
+        """Configured name -> client's id."""
         self._clock = clock
-        about = SourceFacts(
+        self._about = SourceFacts(
             self.report,
             clock,
             called=self.called,
             known=lambda client, now: self.foreground.at(client, now),  # noqa: PLW0108  # there is none yet
-            ids={name: client for client, name in self._called.items()},
+            ids=self.ids,
             whose=self.client_at,
             seen=lambda client: self.pipeline.ledger.by_id(client) is not None,
             withdraw=lambda client, source: self.foreground.withdraw(client, source, clock()),
             state_dir=config.state_dir,
         )
-        self.sources = [each.plugin(each.settings, about) for each in config.foreground.sources]
-        self._expecting = [
-            partial(_expected, each) for each in self.sources if type(each).expected is not Source.expected
-        ]
+        self.sources = [self.source(each) for each in config.foreground.sources]
+        self._expecting = _those_expecting(self.sources)
         self.rules = config.foreground.rules
         self.foreground = ForegroundBook(self.rules, self._expecting)
         self.learned = Learned()
-        facts = Facts(self._alert_client, config.watch, self.foreground, self.learned, self._ports)
+        self._facts = facts = Facts(self._alert_client, config.watch, self.foreground, self.learned, self._ports)
         self._config = config
         self._allowances = Allowances(config.allow)
+        self.shipped: list[Allowance] = []
+        """What the lists of `allow_lists` allow."""
         self.suffixes = PublicSuffixes()
         owners = Owners(config.watch, self._allowances, lambda contact: owner_of(contact, self.suffixes.registrable))
         self.engine = Engine([each.plugin(each.settings, facts) for each in config.detect.detectors], owners)
@@ -101,9 +105,7 @@ class House:
         )
         # As long as nobody reports, no rule about idle clients can say anything, and what is upload costs nothing.
         self.pipeline.follows_uploads = bool(self.sources)
-        self.pipeline.lookers += [
-            partial(_look, each) for each in self.sources if type(each).second is not Source.second
-        ]
+        self.pipeline.lookers = _those_looking(self.sources)
         self._on_alert = on_alert
         self._truths: Counter[tuple[str, State]] = Counter()
         """(detector, what a phone's own counters say) -> alerts that are over."""
@@ -114,11 +116,51 @@ class House:
         """Opens the databases and lists. DataError, ConfigError."""
         self.geo.open()
         self.vendors.open()
-        self._allowances.ship(read_allow_lists(self._config))
+        self.shipped = read_allow_lists(self._config)
+        self._allowances.ship(self.shipped)
 
     def close(self) -> None:
         """Closes them."""
         self.geo.close()
+
+    def source(self, chosen: ChosenSource) -> Source:
+        """Makes a source that reports to this house; nobody asks it before `change_source`."""
+        return chosen.plugin(chosen.settings, self._about)
+
+    def change_source(self, old: Source | None, new: Source | None) -> None:
+        """One source instead of another, one more, or one less; what only the old one said is taken back."""
+        now = self._clock() or self.now
+        self.sources = [each for each in self.sources if each is not old] + ([new] if new is not None else [])
+        if new is not None:
+            self.pipeline.follows_uploads = True
+        if old is not None and new is not None:
+            new.counts.update(old.counts)
+            new.verdicts.update(old.verdicts)
+        self._expecting = _those_expecting(self.sources)
+        self.pipeline.lookers = _those_looking(self.sources)
+        self.foreground.retune(self.rules, self._expecting, now)
+        if old is not None and new is None:
+            self.foreground.withdraw_all(old.name, now)
+
+    def retune(self, config: Config, shipped: Sequence[Allowance]) -> None:
+        """Other settings hold from now on; what is known stays. `relearn` is to follow.
+
+        Not its business: sources (`change_source`), and what needs a restart.
+        """
+        self._called.clear()
+        self._called.update(config.client_names)
+        self.ids.clear()
+        self.ids.update({name: client for client, name in self._called.items()})
+        self._name = config.name or socket.gethostname()
+        self.configured_local = tuple(map(str, config.local))
+        self.rules = config.foreground.rules
+        self.foreground.retune(self.rules, self._expecting, self._clock() or self.now)
+        self.shipped = list(shipped)
+        self._allowances = Allowances(config.allow, shipped)
+        self._facts = replace(self._facts, watches=config.watch)
+        chosen = [(each.plugin, each.settings) for each in config.detect.detectors]
+        for alert in self.engine.retune(chosen, self._facts, self._allowances):
+            self._alerted(alert)
 
     def report(self, report: Report) -> bool:
         """A source of phone states says something; False where that told nothing new."""
@@ -274,6 +316,14 @@ class House:
         found = snapshot.ports(self.pipeline.ledger, contact)
         named = [f"{protocol_name(protocol)}/{port}" for protocol, port in found[:MAX_PORTS]]
         return [*named, "more"] if len(found) > MAX_PORTS else named
+
+
+def _those_expecting(sources: Iterable[Source]) -> list[Expected]:
+    return [partial(_expected, each) for each in sources if type(each).expected is not Source.expected]
+
+
+def _those_looking(sources: Iterable[Source]) -> list[Callable[[Activity, dict[int, str]], None]]:
+    return [partial(_look, each) for each in sources if type(each).second is not Source.second]
 
 
 def _expected(source: Source, client: str, now: int) -> tuple[Standing | None, int | None]:

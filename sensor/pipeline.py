@@ -191,6 +191,14 @@ class Pipeline:
         self.classifier.replace(local)
         self.flows.forget_owners()
 
+    def relearn(self, start: int, stop: int) -> bool:
+        """Other rules hold: asks them about the contacts in these rows; False where there are no more."""
+        contacts = self.ledger.contacts.destinations_in(start, stop)
+        for contact in contacts or ():
+            if contact.place is not UNSETTLED:
+                self.engine.relearn(contact, self.now)
+        return contacts is not None
+
     def finish(self) -> None:
         """No frame will follow: what waits for more is judged as it is, the running second is closed."""
         for heard in self.messages.flush():

@@ -390,7 +390,7 @@ def test_run_without_the_capability(idlewire: Any, tmp_path: Path, monkeypatch: 
 
 def test_run_takes_the_interface_from_the_command_line(idlewire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Config] = []
-    monkeypatch.setattr("sensor.app.run_daemon", started.append)
+    monkeypatch.setattr("sensor.app.run_daemon", lambda config, reread: started.append(config))
     monkeypatch.setattr("sensor.config.DEFAULT_PATH", Path("/nonexistent/idlewire.toml"))
     assert idlewire("run", "--interface", "br-lan").code == 0
     assert idlewire("run").code == 0

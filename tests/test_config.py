@@ -1,4 +1,6 @@
+import os
 import re
+import time
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -524,3 +526,151 @@ def test_sources_may_name_their_clients() -> None:
     """)
     [source] = made.foreground.sources
     assert source.settings.quiet[0].clients == (MAC, "02:00:00:00:00:01")
+
+
+# Files with mistakes, and the line that their author reads.
+
+
+def lines_about(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    return [line.replace(str(path), "FILE") for line in caught.value.problems]
+
+
+BAD_FILES: list[tuple[bytes, str]] = [
+    # What is no TOML.
+    (b"interface", "FILE: line 1, column 10: expected '=' after a key in a key/value pair"),
+    (b"interface = br0", 'FILE: line 1, column 13: invalid value; text needs quotes, as in interface = "br0"'),
+    (
+        b"[capture]\npoll = 100ms",
+        "FILE: line 2, column 11: expected newline or end of document after a statement; "
+        'text needs quotes, as in poll = "100ms"',
+    ),
+    (b'interface = "br0', "FILE: line 1, column 17: unterminated string"),
+    (b'name = "a\nb"', "FILE: line 1, column 10: illegal character '\\n'"),
+    (b"[web\nlisten = 1", "FILE: line 1, column 5: expected ']' at the end of a table declaration"),
+    (b"[[watch]\nname = 1", "FILE: line 1, column 8: expected ']]' at the end of an array declaration"),
+    (b'name = "a"\nname = "b"', "FILE: line 2, column 11: this key or table stands twice"),
+    (b"[web]\n[web]", "FILE: line 2, column 5: this key or table stands twice"),
+    (b"[web]\nlisten.x = 1\nlisten = 2", "FILE: line 3, column 11: this key or table stands twice"),
+    (b"a\x00b = 1", "FILE: line 1, column 2: expected '=' after a key in a key/value pair"),
+    (b'name = "a\x00b"', "FILE: line 1, column 10: illegal character '\\x00'"),
+    (b"\xff\xfei\x00n\x00", "FILE: line 1: not UTF-8 text"),
+    (b'interface = "br0"\nname = "caf\xe9"', "FILE: line 2: not UTF-8 text"),
+    (b"local = [" * 200_000, "FILE: larger than 1000000 bytes"),
+    (b"name = " + b"[" * 20_000, "FILE: nested too deeply"),
+    (b"name = " + b"{a=" * 20_000, "FILE: nested too deeply"),
+    (b"a." * 20_000 + b"b = 1", "FILE: nested too deeply"),
+    # What stands under the wrong name.
+    (b"interfaces = 1", "FILE: interfaces: unknown key; did you mean 'interface'?"),
+    (b"Interface = 1", "FILE: Interface: unknown key; did you mean 'interface'?"),
+    (b"listen = 1", "FILE: listen: unknown key; did you mean 'web.listen'?"),
+    (b"poll = 1", "FILE: poll: unknown key; did you mean 'capture.poll'?"),
+    (b"qqq = 1", "FILE: qqq: unknown key; known here: account, allow, allow_lists, "),
+    (b'"a\\nb" = 1', "FILE: a\\u000ab: unknown key; known here: "),
+    (b"[webb]\nlisten = 1", "FILE: webb: unknown key; did you mean 'web'?"),
+    (b"[sinks]", "FILE: sinks: unknown key; did you mean 'sink'?"),
+    (b"[notify]\ncooldwon = 1", "FILE: notify.cooldwon: unknown key; did you mean 'notify.cooldown'?"),
+    # What is of the wrong kind.
+    (b"interface = 1", 'FILE: interface: expected text like "auto", got 1'),
+    (b'interface = ["br0"]', 'FILE: interface: expected text like "auto", got a list'),
+    (b"[interface]", 'FILE: interface: expected text like "auto", got a table'),
+    (b"interface = 2026-11-24", 'FILE: interface: expected text like "auto", got 2026-11-24'),
+    (b"interface = nan", 'FILE: interface: expected text like "auto", got nan'),
+    (b"web = 1", "FILE: web: expected a table, [web], got 1"),
+    (b"[[web]]", "FILE: web: expected a table, [web], got a list"),
+    (b"[watch]\nname = 1", "FILE: watch: write [[watch]], with double brackets"),
+    (b"watch = 1", "FILE: watch: expected an array of tables, [[watch]], got 1"),
+    (b"watch = [1]", "FILE: watch[0]: expected a table, got 1"),
+    (b'[[watch]]\nname = "a"\ncountries = "CN"', 'FILE: watch[0] ("a").countries: expected a list of values like "CN"'),
+    (b'[[watch]]\nname = "a"\nasns = [true]', 'FILE: watch[0] ("a").asns: expected a number like 4837, got true'),
+    (b'[[watch]]\nname = "a"\nasns = [1e400]', 'FILE: watch[0] ("a").asns: expected a number like 4837, got inf'),
+    (b'[[watch]]\nname = "a"\nasns = [' + b"9" * 400 + b"]", 'FILE: watch[0] ("a").asns: 999'),
+    (b'[[watch]]\nname = "a"\nasns = [1]\nenabled = "yes"', 'FILE: watch[0] ("a").enabled: expected true or false'),
+    (b'promiscuous = "maybe"', 'FILE: promiscuous: expected one of "auto", true, false, got "maybe"'),
+    (b"state_dir = 5", 'FILE: state_dir: expected text like "/var/lib/idlewire", got 5'),
+    (b'state_dir = ""', 'FILE: state_dir: expected a path, got ""'),
+    (b'state_dir = "a\\u0000b"', 'FILE: state_dir: expected a path, got "a\\u0000b"'),
+    (b"[account]\nmax_clients = 0", "FILE: account.max_clients: expected a whole number from 1 to 10000000, got 0"),
+    (b'[account]\nmax_clients = "5"', 'FILE: account.max_clients: expected a number like 1000, got "5"'),
+    # Spans and amounts.
+    (b"[capture]\npoll = 100", 'FILE: capture.poll: expected text like "90s", got 100'),
+    (b'[capture]\npoll = "100"', 'FILE: capture.poll: expected a duration like "90s", "12h" or "1h30m", got "100"'),
+    (b'[capture]\npoll = "1 hour"', 'FILE: capture.poll: expected a duration like "90s", "12h" or "1h30m", got '),
+    (b'[capture]\npoll = "-1s"', 'FILE: capture.poll: expected a duration like "90s", "12h" or "1h30m", got "-1s"'),
+    (b'[foreground]\nmax_age = "9999999d"', 'FILE: foreground.max_age: "9999999d" is longer than 100 years'),
+    (b'[capture]\nring = "8 apples"', 'FILE: capture.ring: expected a size like "20KB" or "8MiB", got "8 apples"'),
+    (b"[capture]\nring = -1", 'FILE: capture.ring: expected a size like "20KB" or "8MiB", got -1'),
+    (b"[capture]\nring = 1.5", 'FILE: capture.ring: expected text like "20KB", got 1.5'),
+    # Plug-ins.
+    (b'[[sink]]\nname = "a"\ntype = "../x"', "FILE: sink[0] (\"a\").type: no sink type called '../x'; known: alert"),
+    (b'[[sink]]\nname = "a"\ntype = "os"', "FILE: sink[0] (\"a\").type: no sink type called 'os'; known: alert"),
+    (b'[[sink]]\nname = "a"\ntype = "__init__"', "FILE: sink[0] (\"a\").type: no sink type called '__init__'; known: "),
+    (b'[[sink]]\nname = "a"\ntype = "slak"', "FILE: sink[0] (\"a\").type: no sink type called 'slak'; did you mean"),
+    (b"[detect.__init__]", "FILE: detect.__init__: no detector called '__init__'; known: background_upload"),
+    (b'[detect."../x"]', "FILE: detect.../x: no detector called '../x'; known: background_upload"),
+    (b"[foreground.os]", "FILE: foreground.os: no foreground source called 'os'; known: adb, "),
+]
+
+
+@pytest.mark.parametrize(("content", "line"), BAD_FILES, ids=[str(at) for at in range(len(BAD_FILES))])
+def test_a_bad_file_gives_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+    path = tmp_path / "idlewire.toml"
+    path.write_bytes(content)
+    [found] = lines_about(path)
+    assert found.startswith(line), found
+    assert len(found) < 600
+    assert found.isprintable()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b'\xef\xbb\xbfinterface = "br0"', b'interface = "br0"\r\n[web]\r\n'])
+def test_what_other_editors_write_is_fine(tmp_path: Path, content: bytes) -> None:
+    """An empty file, a byte order mark, CRLF."""
+    path = tmp_path / "idlewire.toml"
+    path.write_bytes(content)
+    assert load(path).interface in ("auto", "br0")
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    assert lines_about(tmp_path / "none.toml") == ["FILE: No such file or directory"]
+    assert lines_about(tmp_path) == ["FILE: Is a directory"]
+    assert lines_about(tmp_path / "none" / "a.toml") == ["FILE: No such file or directory"]
+    (tmp_path / "file").write_text("")
+    assert lines_about(tmp_path / "file" / "a.toml") == ["FILE: Not a directory"]
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert lines_about(tmp_path / "a") == ["FILE: Too many levels of symbolic links"]
+    assert lines_about(tmp_path / ("a" * 300)) == ["FILE: File name too long"]
+
+
+def test_what_would_be_waited_for_is_no_file(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, or a device without an end."""
+    os.mkfifo(tmp_path / "pipe")
+    assert lines_about(tmp_path / "pipe") == ["FILE: not a regular file"]
+    assert lines_about(Path("/dev/zero")) == ["FILE: not a regular file"]
+
+
+def test_ten_thousand_tables_are_read_in_a_moment(tmp_path: Path) -> None:
+    path = tmp_path / "idlewire.toml"
+    path.write_text("".join(f'[[watch]]\nname = "w{number}"\nasns = [1]\n' for number in range(10_000)))
+    began = time.monotonic()
+    assert len(load(path).watch) == 10_000
+    path.write_text("".join(f"[[watch]]\nasn = [{number}]\n" for number in range(10_000)))
+    assert len(lines_about(path)) == 20_000
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(config.Config)])
+def test_whatever_is_under_a_key_is_one_line_or_fine(key: str) -> None:
+    """Wrong kinds everywhere."""
+    for value in (0, -1, 1.5, float("nan"), True, "", "x" * 9_999, "\0", [], [[]], [{}], {}, {"a": {"b": 1}}, None):
+        found = refused(key, value)
+        assert all(each.startswith(key) and each.isprintable() for each in found), found
+
+
+def refused(key: str, value: object) -> list[str]:
+    try:
+        parse({key: value})
+    except ConfigError as error:
+        return list(error.problems)
+    return []

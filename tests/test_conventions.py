@@ -20,7 +20,7 @@ NOT_MIRRORED = ("system", "hostile", "bench", "fuzz", "scenarios", "deploy")
 """Folders of tests that belong to the whole house."""
 
 
-NOT_OF_ONE_FILE = {"test_conventions.py", "test_captures.py", "test_headers_truth.py"}
+NOT_OF_ONE_FILE = {"test_conventions.py", "test_reference.py", "test_captures.py", "test_headers_truth.py"}
 """Tests of the whole house that stand among the others."""
 
 
@@ -134,6 +134,16 @@ def test_imports_only_go_down() -> None:
 def test_locks_name_no_index_host() -> None:
     for lock in ROOT.glob("requirements*.lock"):
         assert not re.search(r"https?://|--index|--find-links", lock.read_text())
+
+
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=relative)
+def test_locks_are_frozen(lock: Path) -> None:
+    """One version of each package, each with the hashes of its files."""
+    entries = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text().strip())
+    assert len(entries) > 5
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+==[^\s;]+", entry), entry[:80]
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry[:80]
 
 
 def test_median_file_stays_near_a_hundred_lines() -> None:

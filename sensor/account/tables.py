@@ -102,6 +102,12 @@ class Contacts:
         """Whether it still has its row."""
         return contact.row < len(self._entries) and self._entries[contact.row] is contact
 
+    def destinations_in(self, start: int, stop: int) -> list[Contact] | None:
+        """The contacts in these rows that are destinations; None behind the last row."""
+        if start >= len(self._entries):
+            return None
+        return [each for each in self._entries[start:stop] if each is not None and self.is_destination[each.row]]
+
     def retire(self, rows: Rows, into: int) -> None:
         """Merges rows into another; they are used again only after `release`."""
         self.totals.merge(rows, into)

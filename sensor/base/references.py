@@ -33,6 +33,17 @@ def with_ids(value: T, macs: Mapping[str, str], problems: list[str], path: str =
     return replace(value, **changed) if changed else value
 
 
+def named(value: object) -> set[str]:
+    """All clients that settings name, by id once `with_ids` has been there."""
+    if isinstance(value, ClientRef):
+        return {str(value)}
+    if isinstance(value, tuple):
+        return {client for each in value for client in named(each)}
+    if not is_dataclass(value) or isinstance(value, type):
+        return set()
+    return {client for each in fields(value) for client in named(getattr(value, each.name))}
+
+
 def _path(path: str, at: int, item: object) -> str:
     if isinstance(item, ClientRef):
         return path

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sensor.base.settings import nearest
@@ -29,11 +30,23 @@ class Registry(Generic[P]):
         """`noun` is what users call such a plug-in."""
         self.noun = noun
         self._package = package
+        self._names: list[str] | None = None
 
     def names(self) -> list[str]:
-        """All plug-ins there are; found without importing them."""
-        package = importlib.import_module(self._package)
-        return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name[0] != "_")
+        """All plug-ins there are; found without importing them, and once: later the folder may be closed to us."""
+        if self._names is None:
+            package = importlib.import_module(self._package)
+            found = pkgutil.iter_modules(package.__path__)
+            self._names = sorted(each.name for each in found if each.name[0] != "_")
+        return list(self._names)
+
+    def every(self) -> list[type[P]]:
+        """All that can be imported here, so that a configuration that is read later may name any of them."""
+        classes = []
+        for name in self.names():
+            with suppress(Exception):  # whatever is wrong with one that nobody asked for
+                classes.append(self.find(name))
+        return classes
 
     def find(self, name: str) -> type[P]:
         """The plug-in's class. ConfigError where there is none of that name, or it cannot be imported here."""

@@ -11,10 +11,14 @@ Values of secret keys (`SECRETS`) never get into an error, nor does what looks l
 
 import dataclasses
 import difflib
+import errno
+import os
 import re
+import stat
 import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -42,16 +46,22 @@ MAX_SHOWN = 60
 MAX_FILE = 1_000_000
 """Bytes of a configuration file."""
 
+MAX_DEPTH = 32
+"""Tables and lists in each other, in it."""
+
+_DOTTED = re.compile(rf"^(?:[^\n=#\"'.]*\.){{{MAX_DEPTH}}}", re.MULTILINE)
+"""The beginning of a key that goes deeper."""
+
 
 def read(path: Path) -> dict[str, object]:
     """The file's table; ConfigError of one line with file, line and column where it cannot be read or is no TOML."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE + 1)
+        raw = _content(path)
         if len(raw) > MAX_FILE:
             raise ConfigError(f"{path}: larger than {MAX_FILE} bytes")
         text = raw.decode("utf-8").removeprefix("\N{BYTE ORDER MARK}")
-        return tomllib.loads(text)
+        # Dotted keys cost tomllib the square of their number.
+        values = {} if _DOTTED.search(text) else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -61,13 +71,38 @@ def read(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: {_place(str(error), text)}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
+    if _DOTTED.search(text) or _is_deep(values):
+        raise ConfigError(f"{path}: nested too deeply")
+    return values
+
+
+def _content(path: Path) -> bytes:
+    """Up to one byte more than MAX_FILE; OSError. Never waits for whoever writes into a pipe."""
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(opened, "rb") as file:
+        mode = os.fstat(opened).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "not a regular file")
+        return file.read(MAX_FILE + 1)
+
+
+def _is_deep(values: Table) -> bool:
+    """Whether tables and lists lie deeper in each other than MAX_DEPTH."""
+    level: list[object] = [values]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return bool(level)
 
 
 def build(kind: type[T], values: Table, path: str = "") -> T:
     """The dataclass `kind` from a table found at `path`; ConfigError with one line per problem."""
     problems: list[str] = []
     fields = {_key(field.name): field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     arguments: dict[str, Any] = {}
     for key, value in values.items():
         if key not in fields:
@@ -244,12 +279,17 @@ def _unknown(kind: Any, key: str, path: str, fields: Mapping[str, object]) -> st
 
 def _keys(kind: Any, path: str) -> Iterator[str]:
     """The full paths of all keys below a dataclass, without those in arrays of tables."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for field in dataclasses.fields(kind):
         here = _join(path, _key(field.name))
         yield here
         if dataclasses.is_dataclass(hints[field.name]) and not hasattr(hints[field.name], "from_settings"):
             yield from _keys(hints[field.name], here)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _key(name: str) -> str:

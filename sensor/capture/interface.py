@@ -96,25 +96,25 @@ class Surroundings:
 
 def choose_interface() -> str:
     """The first bridge (connected, else up, else any), else the interface of the default route, else InterfaceGone."""
-    with _netlink() as netlink:
-        bridges = [link for link in _links(netlink) if link.is_bridge]
+    with connected() as netlink:
+        bridges = [link for link in links_of(netlink) if link.is_bridge]
         if bridges:
             return min(bridges, key=lambda link: (not link.running, not link.up, link.index)).name
-        for index in _default_routes(netlink):
+        for index in default_routes(netlink):
             return _named(netlink, index)
     raise InterfaceGone("no bridge and no default route here: name the interface to watch")
 
 
 def find(name: str) -> Link:
     """Raises InterfaceGone."""
-    with _netlink() as netlink:
-        return _find(_links(netlink), name)
+    with connected() as netlink:
+        return _find(links_of(netlink), name)
 
 
 def surroundings(name: str) -> Surroundings:
     """Raises InterfaceGone."""
-    with _netlink() as netlink:
-        links = _links(netlink)
+    with connected() as netlink:
+        links = links_of(netlink)
         link = _find(links, name)
         return Surroundings(link, _decide(netlink, link), _local(netlink, link, links))
 
@@ -139,9 +139,9 @@ def _decide(netlink: IPRoute, link: Link) -> Decision:
     families = [family for family in ("ipv4", "ipv6") if _forwards(family, link.name)]
     if not families:
         return Decision(True, f"this box does not forward IP packets from {link.name}: its clients use another router")
-    if not any(True for _ in _addresses(netlink, link.index)):
+    if not any(True for _ in addresses_of(netlink, link.index)):
         return Decision(True, f"{link.name} has no address, so its clients use another router")
-    ways = _default_routes(netlink)
+    ways = default_routes(netlink)
     if not ways:
         return Decision(True, f"this box has no default route, so clients of {link.name} use another router")
     if all(way == link.index for way in ways):
@@ -155,7 +155,7 @@ def _local(netlink: IPRoute, link: Link, links: list[Link]) -> LocalNetworks:
     around = {link.index, link.master} | {other.index for other in links if other.below == link.index}
     own: set[bytes] = set()
     prefixes: set[str] = set()
-    for index, address, peer, length in _addresses(netlink):
+    for index, address, peer, length in addresses_of(netlink):
         if len(own) < NETWORKS:
             own.add(ip_address(address).packed)
         if index in around:
@@ -178,7 +178,7 @@ def _on_link_routes(netlink: IPRoute, index: int) -> set[str]:
     return found
 
 
-def _default_routes(netlink: IPRoute) -> list[int]:
+def default_routes(netlink: IPRoute) -> list[int]:
     """Interfaces of the default routes in the main table, the preferred first, IPv4 before IPv6."""
     found: list[tuple[int, int, int]] = []
     for family in (AF_INET, AF_INET6):
@@ -191,7 +191,7 @@ def _default_routes(netlink: IPRoute) -> list[int]:
     return [index for _, _, index in sorted(found)]
 
 
-def _addresses(netlink: IPRoute, index: int | None = None) -> Iterator[tuple[int, str, str, int]]:
+def addresses_of(netlink: IPRoute, index: int | None = None) -> Iterator[tuple[int, str, str, int]]:
     """(interface, own address, the address whose prefix is on-link: the peer's on a point-to-point link, length)."""
     for message in netlink.addr("dump"):
         peer = message.get_attr("IFA_ADDRESS")
@@ -199,7 +199,8 @@ def _addresses(netlink: IPRoute, index: int | None = None) -> Iterator[tuple[int
             yield message["index"], message.get_attr("IFA_LOCAL") or peer, peer, message["prefixlen"]
 
 
-def _links(netlink: IPRoute) -> list[Link]:
+def links_of(netlink: IPRoute) -> list[Link]:
+    """All interfaces."""
     return [_link(message) for message in netlink.link("dump")]
 
 
@@ -228,7 +229,7 @@ def _find(links: list[Link], name: str) -> Link:
 
 
 def _named(netlink: IPRoute, index: int) -> str:
-    return next((link.name for link in _links(netlink) if link.index == index), f"#{index}")
+    return next((link.name for link in links_of(netlink) if link.index == index), f"#{index}")
 
 
 def _forwards(family: str, name: str) -> bool:
@@ -240,7 +241,7 @@ def _forwards(family: str, name: str) -> bool:
 
 
 @contextmanager
-def _netlink() -> Iterator[IPRoute]:
+def connected() -> Iterator[IPRoute]:
     """A connection; its errors become CaptureError."""
     try:
         with IPRoute(strict_check=True) as netlink:

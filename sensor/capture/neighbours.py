@@ -68,7 +68,7 @@ def read_neighbours() -> dict[bytes, bytes]:
             for entry in netlink.neigh("dump"):
                 address, mac = entry.get_attr("NDA_DST"), entry.get_attr("NDA_LLADDR")
                 if address and mac and entry["state"] & _CONFIRMED and len(found) < MAX_NEIGHBOURS:
-                    packed = _client_mac(mac)
+                    packed = client_mac(mac)
                     if packed is not None:
                         found[ip_address(address).packed] = packed
     except (NetlinkError, OSError) as error:
@@ -76,7 +76,7 @@ def read_neighbours() -> dict[bytes, bytes]:
     return found
 
 
-def _client_mac(text: str) -> bytes | None:
+def client_mac(text: str) -> bytes | None:
     """None for what no client has: groups, nothing at all, and addresses of links that are no Ethernet."""
     try:
         mac = parse_mac(text)

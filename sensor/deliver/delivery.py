@@ -53,15 +53,15 @@ class Delivery:
         self._begun = asyncio.Event()
         self._closing = asyncio.Event()
         self._said = count(1)
-        journal.release = lambda letter: self._by_name[letter.sink].release(letter)
-        journal.known = lambda letter: self._by_name[letter.sink].known(letter)
-        journal.drop = lambda letter: self._by_name[letter.sink].drop(letter)
+        self._senders: asyncio.TaskGroup | None = None
+        journal.release = lambda letter: self._of(letter, Outbox.release)
+        journal.known = lambda letter: self._of(letter, Outbox.known)
+        journal.drop = lambda letter: self._of(letter, Outbox.drop)
         journal.found = self._found
         journal.recall = self._recall
         journal.trouble = self._trouble
         for outbox in outboxes:
-            outbox.on_gone = self._gone
-            outbox.firing = self._going_on
+            self._join(outbox)
 
     def prepare(self) -> None:
         """Let the sinks read their secret files, while that is still allowed. ConfigError names the sink."""
@@ -92,6 +92,9 @@ class Delivery:
             several += self._fresh(self._linked(message.notice, people), outboxes)
         changes = router.memory.changes()
         self.journal.put_together(several, changes if self.outboxes else ())
+
+    def _join(self, outbox: Outbox) -> None:
+        outbox.on_gone, outbox.firing = self._gone, self._going_on
 
     def _going_on(self) -> Iterator[Notice]:
         now = self._clock()
@@ -141,8 +144,22 @@ class Delivery:
             async with asyncio.TaskGroup() as senders:
                 for outbox in self.outboxes:
                     senders.create_task(outbox.run())
+                self._senders = senders
                 await self._closing.wait()
+                self._senders = None
             keeping.cancel()
+
+    def retune(self, outboxes: Sequence[Outbox]) -> None:
+        """These are all outboxes from now on: new ones begin (their sinks are open), those left out end."""
+        before, self.outboxes = self.outboxes, tuple(outboxes)
+        self._by_name = {outbox.name: outbox for outbox in outboxes}
+        for outbox in (each for each in outboxes if each not in before):
+            self._join(outbox)
+            if self._senders is not None:
+                self._senders.create_task(outbox.run())
+        for outbox in (each for each in before if each not in outboxes):
+            if self._senders is not None:
+                self._senders.create_task(outbox.retire(UNKNOWN_SINK))
 
     async def drain(self) -> None:
         """Send what can be sent at once, to all sinks; the rest waits in the store. The caller sets the deadline."""
@@ -158,7 +175,7 @@ class Delivery:
             for outbox in self.outboxes:  # before any sink is closed: closing may be cut off, too
                 self._say_what_is_left(outbox)
             for outbox in self.outboxes:
-                await outbox.sink.close()
+                await outbox.close()
 
     async def dead_letters(self) -> list[Letter]:
         """Those given up, oldest first. StoreError."""
@@ -173,6 +190,11 @@ class Delivery:
         for letter in revived:
             self._by_name[letter.sink].restore(letter)
         return len(revived)
+
+    def _of(self, letter: Letter, tell: Callable[[Outbox, Letter], None]) -> None:
+        outbox = self._by_name.get(letter.sink)
+        if outbox is not None:
+            tell(outbox, letter)
 
     def _found(self, letter: Letter) -> bool:
         outbox = self._by_name.get(letter.sink)

@@ -18,6 +18,7 @@ from sensor.deliver.families import OTHER, UNKNOWN, Amounts, by_label, counter, 
 from sensor.deliver.journal import Journal
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.process_metrics import about_process
+from sensor.deliver.reload_metrics import about_reloads
 from sensor.deliver.routing import Router
 from sensor.deliver.sink_metrics import about_sinks
 from sensor.deliver.snapshots import Counters, Snapshots
@@ -84,6 +85,10 @@ class Metrics(Collector):
         self._countries: SeriesCap[tuple[str, str]] = SeriesCap(MAX_COUNTRY_SERIES)
         self._process: ProcessCollector | None = None
 
+    def retune(self, outboxes: Sequence[Outbox], detectors: Iterable[str]) -> None:
+        """Other sinks and detectors from now on."""
+        self._outboxes, self._detectors = tuple(outboxes), tuple(detectors)
+
     def render(self) -> bytes:
         """All families of this moment as text."""
         if self._process is None:
@@ -96,6 +101,7 @@ class Metrics(Collector):
         clients, alerts = self._snapshots.clients(), self._snapshots.alerts()
         own = self._clients.own([client.id for client in clients if client.id != OTHER])
         yield from self._about_sensor()
+        yield from about_reloads(counters)
         yield from _about_capture(counters)
         yield from _about_tables(counters)
         yield from _about_clients(clients, own)

@@ -100,6 +100,9 @@ class Outbox:
         self._closing = False
         self._running = False
         self._finished = asyncio.Event()
+        self._next: list[Sink] = []
+        """Sinks that are to follow this one; the last of them stays."""
+        self._retired: str | None = None
 
     @property
     def name(self) -> str:
@@ -174,11 +177,36 @@ class Outbox:
                     self.drop(letter)
                     return
 
+    def retarget(self, sink: Sink | None, min_severity: Severity) -> None:
+        """What waits goes to that sink from now on, which is open already (None: the same one); tried again at once."""
+        self._floor = SEVERITIES.index(min_severity)
+        if sink is not None:
+            self._next.append(sink)
+            self._wake.set()
+
+    async def retire(self, why: str) -> None:
+        """There is no such sink any more: what waits is dead, once the message under way is settled."""
+        self._retired = why
+        self._wake.set()
+        if self._running:
+            await self._finished.wait()
+        for letter in list(self._live.values()):
+            self.outcomes.gone += 1
+            self._bury(letter, why)
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the sink, and those that were to follow."""
+        for sink in (self.sink, *self._next):
+            await sink.close()
+
     async def run(self) -> None:
-        """Send until cancelled, or until `drain` is through."""
+        """Send until cancelled, or until `drain` or `retire` is through."""
         self._running = True
         try:
-            while True:
+            while self._retired is None:
+                if self._next:
+                    await self._change()
                 await self._renew()
                 letter, wait = self._schedule.next(self._clock())
                 if letter is not None:
@@ -197,6 +225,17 @@ class Outbox:
         self._wake.set()
         if self._running:
             await self._finished.wait()
+
+    async def _change(self) -> None:
+        *old, self.sink = (self.sink, *self._next)
+        self._next.clear()
+        self.gone = self.last_error = None
+        self._schedule.begin_anew(self.sink.pause)
+        for sink in old:
+            try:
+                await sink.close()
+            except Exception as error:  # noqa: BLE001  # as in `_attempt`
+                log.warning("sink %s: the one before it did not close: %s", self.name, type(error).__name__)
 
     async def _sleep(self, seconds: float | None) -> None:
         self._wake.clear()

@@ -89,20 +89,20 @@ class Router:
         self,
         settings: NotifySettings,
         *,
-        quiet: Callable[[int], bool] = lambda _now: False,
+        quiet: Callable[[int], bool] | None = None,
         muted: Callable[[Json, int], str | None] = lambda _alert, _now: None,
         paused: Callable[[int], bool] = lambda _now: False,
     ) -> None:
-        """`quiet(now)`: whether it is quiet hours; `muted(alert, now)`: which of REASONS there is to be silent of it.
+        """`muted(alert, now)`: which of REASONS there is to be silent of it; `paused(now)`: whether it is maintenance.
 
-        `paused(now)`: whether there is maintenance.
+        `quiet(now)`: whether it is quiet hours; None: the settings say.
         """
         self.suppressed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Reason -> states of alerts that were not told at their time."""
         self.memory = Memory()
         """Whoever stores the messages stores its `changes` along with them."""
         self._settings = settings
-        self._quiet = quiet
+        self._is_quiet = quiet
         self._muted = muted
         self._paused = paused
         self._was_paused = False
@@ -117,6 +117,10 @@ class Router:
         self._now = 0
         self._gone_in: int | None = None
         """ns until alerts from before the start are over; None: there are none."""
+
+    def retune(self, settings: NotifySettings) -> None:
+        """Other settings hold from now on; what waits goes on waiting."""
+        self._settings = settings
 
     def take(self, alert: Json, now: int) -> list[Outgoing]:
         """One state of one alert."""
@@ -251,6 +255,9 @@ class Router:
         if self._waiting_since is None:
             self._waiting_since = now
         return []
+
+    def _quiet(self, now: int) -> bool:
+        return self._settings.is_quiet(now) if self._is_quiet is None else self._is_quiet(now)
 
     def _told_already(self, known: Known, now: int) -> str | None:
         if known.is_open and not known.seen:

@@ -87,6 +87,12 @@ class Schedule:
             return None, min(line.due for line in self._lines.values()) - now
         return min(due, key=lambda line: line.letters[0][0]).letters[0][1], 0.0
 
+    def begin_anew(self, pause: float) -> None:
+        """Another sink takes them: nothing is known of it."""
+        self._pause, self._free_at, self.streak = pause, 0.0, 0
+        for line in self._lines.values():
+            line.failures, line.due, line.tried = 0, 0.0, float("-inf")
+
     def delivered(self, letter: Letter, now: float) -> None:
         """It arrived; where the sink was down, all that waits is due again."""
         was_down = self.streak >= DOWN_AFTER

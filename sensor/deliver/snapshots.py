@@ -71,6 +71,12 @@ class Counters:
     """(detector, what a phone's own counters say of the alert) -> alerts that are over."""
     standings: Sequence[tuple[str, "SourceState"]] = ()
     """(client id, what one source says of it)."""
+    reloads: Mapping[str, int] = field(default_factory=dict)
+    """Outcome -> times that the configuration was read again; empty where it cannot be."""
+    reload_ok: bool = True
+    """Whether the last of them was taken."""
+    reloaded_at: float = 0.0
+    """Seconds since 1970 of the last one that was taken, the start being one."""
     country_sent: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
     """(client id, country; None: unknown) -> bytes sent to destinations there."""
 

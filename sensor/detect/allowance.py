@@ -67,6 +67,11 @@ class Allowances:
         """Adds those of a list."""
         self._shipped += [_Ready(allowance) for allowance in more if allowance.enabled]
 
+    def same(self, allowance: Allowance, *, watched: bool) -> Allowance | None:
+        """The one that says the same, if one still does."""
+        ready = self._own if watched else [*self._own, *self._shipped]
+        return next((each.allowance for each in ready if each.allowance == allowance), None)
+
     def of(self, contact: Contact, *, watched: bool) -> tuple[Allowance, ...]:
         """Those that speak for the contact."""
         ready = self._own if watched else [*self._own, *self._shipped]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from sensor.base.registry import Registry
 from sensor.detect.learned import Learned
-from sensor.detect.owners import OwnerSecond
+from sensor.detect.owners import Label, OwnerSecond
 from sensor.detect.watch import Watch
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient
@@ -108,6 +108,19 @@ class Detector:
 
     def stepped(self, now: int) -> Iterable[Alert]:
         """Packet time stepped to `now`, ns: spans of time that reach across it mean nothing."""
+        return ()
+
+    def retuned(self, settings: Any, facts: Facts) -> None:
+        """Other settings and facts hold from now on; what is open stays open. A rule without it is made anew."""
+
+    def relabelled(self, translate: Callable[[Label], Label]) -> None:
+        """Other watches and allowances hold: what becomes of what is kept by label."""
+
+    def relearned(self, contact: Contact, now: int) -> None:
+        """Other watches hold: which of them is this contact at? Called for each that there is, over some seconds."""
+
+    def ended(self) -> Iterable[Alert]:
+        """The rule is switched off: what is open ends."""
         return ()
 
     def active(self) -> Iterator[Alert]:

@@ -61,6 +61,13 @@ class Share:
         self.window.merge(other.window)
         self.last = max(self.last, other.last)
 
+    def join(self, other: "Share") -> None:
+        """Both were one from the beginning."""
+        self.began_at = min((at for at in (self.began_at, other.began_at) if at >= 0), default=-1)
+        self.run.merge(other.run)
+        self.excused = self.excused or other.excused
+        self.take_over(other)
+
 
 class Followed:
     """Shares by client and owner."""
@@ -122,6 +129,20 @@ class Followed:
                 shares[:] = [share for share in shares if abs(now - share.last) <= after]
                 if not shares:
                     self.drop((client, owner))
+
+    def relabel(self, translate: Callable[[Label], Label]) -> None:
+        """Shares speak for what `translate` makes of their labels; those that come to the same are one."""
+        for mine in self._clients.values():
+            for shares in mine.values():
+                joined: list[Share] = []
+                for share in shares:
+                    share.label = translate(share.label)
+                    same = _of(share.label, joined)
+                    if same is None:
+                        joined.append(share)
+                    else:
+                        same.join(share)
+                shares[:] = joined
 
     def clear(self) -> None:
         """Nothing is kept."""

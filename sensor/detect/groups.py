@@ -1,6 +1,6 @@
 """Contact rows that count together, and what each group moved in a second."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -87,6 +87,21 @@ class Groups(Generic[L]):
         self.take_out(row)
         if row < len(self._sent):
             self._sent[row] = False
+
+    def relabel(self, translate: Callable[[L], L | None]) -> None:
+        """What counted under a label counts under what `translate` makes of it, or under none; each is asked once."""
+        before, self._numbers = self._numbers, {}
+        self._labels, self._sizes, self._free = [], [], []
+        moved = np.full(max(before.values(), default=-1) + 1, -1)
+        for label, number in before.items():
+            new = translate(label)
+            if new is not None:
+                moved[number] = self._number(new)
+        rows = np.flatnonzero(self._group >= 0)
+        self._group[rows] = moved[self._group[rows]]
+        left = rows[self._group[rows] >= 0]
+        self._sizes = np.bincount(self._group[left], minlength=len(self._labels)).tolist()
+        self._contacts = {row: self._contacts[row] for row in left.tolist()}
 
     def moved(self, activity: Activity, only: NDArray[np.bool_] | None = None) -> Iterator[tuple[L, Movement]]:
         """What each group moved, but for contacts that the client never sent to: anyone can send to an address.

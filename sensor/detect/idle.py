@@ -1,6 +1,6 @@
 """What the rules about idle clients share: their open cases, and the alerts about them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,9 +100,21 @@ class IdleDetector(Detector):
             self.followed.expire(now, self.lifetime)
 
     def stepped(self, now: int) -> Iterator[Alert]:
+        yield from self.ended()
+        self.followed.clear()
+
+    def retuned(self, settings: Any, facts: Facts) -> None:
+        before = self.lifetime
+        self.settings, self.facts = settings, facts
+        if self.lifetime != before:
+            self.followed.clear()  # windows of different lengths cannot be added up
+
+    def relabelled(self, translate: Callable[[Label], Label]) -> None:
+        self.followed.relabel(translate)
+
+    def ended(self) -> Iterator[Alert]:
         for key in list(self._cases):
             yield self._close(key)
-        self.followed.clear()
 
     def active(self) -> Iterator[Alert]:
         for case in self._cases.values():

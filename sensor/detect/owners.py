@@ -58,6 +58,25 @@ class Owners:
         else:
             self._put(contact)
 
+    def retune(self, watches: tuple[Watch, ...], allowances: Allowances) -> Callable[[Label], Label]:
+        """Other watches and allowances hold from now on; what becomes of a label by that.
+
+        A label keeps of its own what still holds. What came new is found when its contacts are learned once more.
+        """
+        self._matchers = [Matcher(watch) for watch in watches if watch.enabled]
+        self._allowances = allowances
+        names = {str(each.watch.name) for each in self._matchers}
+
+        def translate(label: Label) -> Label:
+            watch = label.watch if label.watch in names else None
+            allowed = tuple(
+                new for old in label.allowed if (new := allowances.same(old, watched=watch is not None)) is not None
+            )
+            return label._replace(watch=watch, allowed=allowed)
+
+        self._groups.relabel(translate)
+        return translate
+
     def forgotten(self, row: int) -> None:
         """The contact of that row is no more."""
         self._unmatched.pop(row, None)

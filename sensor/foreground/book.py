@@ -121,6 +121,20 @@ class ForegroundBook(ForegroundStates):
             known.why_unknown = INTERRUPTED if known.standings else None
             self._forget_reports(client, known, now)
 
+    def retune(self, rules: Rules, expected: Sequence[Expected], now: int) -> None:
+        """Other rules and schedules hold from `now` on; what was reported stays."""
+        for client, known in self._clients.items():
+            self._settle(client, known, now)
+        self._rules, self._expected = rules, tuple(expected)
+        for client, known in self._clients.items():
+            known.verdict = None
+            self._settle(client, known, now)
+
+    def withdraw_all(self, source: str, now: int, among: Callable[[str], bool] = lambda _: True) -> None:
+        """The source takes back what it said of every client, or of those that `among` chooses."""
+        for client in [client for client, said in self.standings() if said.source == source and among(client)]:
+            self.withdraw(client, source, now)
+
     def at(self, client: str, time: int) -> Foreground:
         known = self._known(client, time)
         if known is None:

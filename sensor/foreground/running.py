@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sensor.foreground.base import Source
 
@@ -13,10 +13,40 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 STEADY = 60.0
 """Seconds of work after which it counts as being back."""
 
+STOP_SECONDS = 3.0
+"""For a source that is to end while the sensor goes on."""
+
 FAILED = "crashed"
 """What a failure is counted as in `Source.counts`."""
 
 _log = logging.getLogger(__name__)
+
+
+class Runners:
+    """All sources, each kept running; one can give way to another."""
+
+    def __init__(self) -> None:
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[Source, asyncio.Task[None]] = {}
+
+    async def run(self, sources: Iterable[Source]) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            for source in sources:
+                self.start(source)
+            await asyncio.Event().wait()
+
+    def start(self, source: Source) -> None:
+        """One more."""
+        if self._group is not None:
+            self._tasks[source] = self._group.create_task(keep_running(source), name=f"foreground.{source.name}")
+
+    async def stop(self, source: Source) -> None:
+        """One less; comes back when it has ended, or within STOP_SECONDS."""
+        task = self._tasks.pop(source, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
 
 
 async def keep_running(source: Source, chance: Callable[[], float] = random.random) -> None:

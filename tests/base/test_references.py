@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sensor.base.fields import ClientRef
-from sensor.base.references import with_ids
+from sensor.base.references import named, with_ids
 
 PHONE, TABLET = "60:38:e0:c5:35:a0", "64:09:80:00:00:02"
 MACS = {"Redmi Note": PHONE, "TV": TABLET}
@@ -107,3 +107,7 @@ def test_all_problems_come_at_once() -> None:
     tree = Tree(ClientRef("a"), (Rule("r", (ClientRef("b"), ClientRef("c"))),))
     assert len(wrong(tree, {})) == 3
     assert wrong(tree, {})[0] == 'client: "a" is no MAC and no name under [[client]]'
+
+
+def test_all_that_settings_name() -> None:
+    assert named((ClientRef("a"), (ClientRef("b"), "c", 5))) == {"a", "b"}

@@ -46,3 +46,12 @@ def test_a_mistyped_name_gets_a_hint(plugins: Registry[Plugin]) -> None:
 def test_a_plug_in_that_lacks_a_package_is_the_users_to_mend(plugins: Registry[Plugin]) -> None:
     with pytest.raises(ConfigError, match="detector 'needy' cannot be loaded: No module named"):
         plugins.find("needy")
+
+
+def test_every_one_that_can_be_had_and_later_the_folder_is_not_looked_at(
+    plugins: Registry[Plugin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sensor gives up the right to read its own installation."""
+    assert [each.__name__ for each in plugins.every()] == ["Good"]
+    monkeypatch.setattr("pkgutil.iter_modules", None)
+    assert plugins.find("good").__name__ == "Good"

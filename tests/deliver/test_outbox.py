@@ -332,3 +332,48 @@ async def test_hostile_ids_and_titles_are_stored(path, examples):
             delivery.put(notice(payload, title=payload))
         await until(lambda: len(sink.got) == len(examples.payloads))
     assert sorted(sink.got) == sorted(f"{payload}.firing" for payload in examples.payloads)
+
+
+async def test_another_sink_takes_what_waits_at_once(path):
+    """However long the one before it made the messages wait."""
+    old, new = Scripted(), Scripted()
+    old.always = down(3_600)
+    async with running(built(path, old)) as delivery:
+        delivery.put(notice("a"))
+        [outbox] = delivery.outboxes
+        await until(lambda: old.calls)
+        outbox.retarget(new, "critical")
+        await until(lambda: new.got)
+        delivery.put(notice("b"))
+        await until(lambda: old.closed)
+    assert (new.got, outbox.sink, outbox.gone) == (["a.firing"], new, None)
+
+
+async def test_a_sink_that_was_gone_for_good_may_be_replaced(path):
+    old, new = Scripted(SinkGone("no more")), Scripted()
+    async with running(built(path, old)) as delivery:
+        delivery.put(notice("a"))
+        [outbox] = delivery.outboxes
+        await until(lambda: outbox.gone)
+        outbox.retarget(new, "info")
+        await until(lambda: outbox.gone is None)
+        delivery.put(notice("b"))
+        await until(lambda: new.got == ["b.firing"])
+
+
+async def test_a_sink_that_is_taken_out_leaves_dead_letters(path):
+    sink, other = Scripted(), Scripted(name="other")
+    sink.always = down()
+    async with running(built(path, sink, other)) as delivery:
+        gone, stays = delivery.outboxes
+        delivery.put(notice("a"))
+        await until(lambda: sink.calls)
+        delivery.retune([stays])
+        await until(lambda: sink.closed)
+        delivery.put(notice("b"))
+        await until(lambda: other.got == ["a.firing", "b.firing"])
+        await delivery.journal.flushed()
+        assert [(each.sink, each.error) for each in await delivery.dead_letters()] == [
+            ("lab", "no sink of that name is configured any more")
+        ]
+        assert (gone.waiting, gone.outcomes.gone) == (0, 1)

@@ -217,3 +217,57 @@ def test_suspects_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch)
     engine.suspect("one more")
     assert judge.suspects == set()
     assert engine.take_suspects() == {"client 0", "client 1", "client 2"}
+
+
+class Tuned(Talker):
+    """Takes other settings."""
+
+    def __init__(self, settings: Any, facts: Facts) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def retuned(self, settings: Any, facts: Facts) -> None:
+        self.settings = settings
+
+    def ended(self) -> Iterator[Alert]:
+        yield replace(ALERT, state="resolved", resolved_at=9)
+
+
+class Untuned(Tuned):
+    """Cannot, and is made anew."""
+
+    retuned = Detector.retuned
+
+
+Tuned.name = Untuned.name = "talker"
+FACTS = Facts(lambda _: PHONE)
+
+
+def test_other_settings_reach_the_rule_that_runs() -> None:
+    rule = Tuned(1, FACTS)
+    rule.suppressed = 3
+    engine = Engine([rule])
+    assert engine.retune([(Tuned, 2)], FACTS, Allowances()) == []
+    assert (rule.settings, engine.suppressed) == (2, {"talker": 3})
+    assert engine.second(SECOND, 1, 0) == [ALERT]
+
+
+def test_a_rule_that_is_switched_off_ends_what_is_open_and_keeps_its_counts() -> None:
+    rule = Tuned(1, FACTS)
+    rule.suppressed = 3
+    engine = Engine([rule])
+    [ended] = engine.retune([], FACTS, Allowances())
+    assert ended.state == "resolved"
+    assert engine.alerts() == [ended]
+    assert (engine.second(SECOND, 1, 0), engine.suppressed) == ([], {"talker": 3})
+    engine.retune([(Tuned, 1)], FACTS, Allowances())
+    assert engine.second(SECOND, 1, 0) == [ALERT]
+    assert engine.suppressed == {"talker": 3}
+
+
+def test_a_rule_that_takes_no_other_settings_is_made_anew() -> None:
+    rule = Untuned(1, FACTS)
+    engine = Engine([rule])
+    assert [alert.state for alert in engine.retune([(Untuned, 2)], FACTS, Allowances())] == ["resolved"]
+    engine.learned(CONTACT, 1)
+    assert rule.heard == []

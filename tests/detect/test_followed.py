@@ -149,3 +149,13 @@ def test_a_share_uses_the_allowance_that_leaves_most_room() -> None:
 def test_a_window_that_is_empty_is_excused() -> None:
     assert due(Share(label("x", allowance("capped", max_bytes=0)))) == []
     assert not Window()
+
+
+def test_shares_that_come_to_the_same_are_one() -> None:
+    kept, push = Followed(), allowance("push")
+    told(kept.share(label()), 10)
+    told(kept.share(label("Xiaomi", push)), 20)
+    kept.relabel(lambda each: each._replace(allowed=()))
+    [share] = kept.shares(("phone", "Xiaomi"))
+    assert share.window.uploaded == 30
+    assert share.label == label()

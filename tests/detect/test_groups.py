@@ -158,3 +158,19 @@ def test_it_agrees_with_a_plain_dict(steps: list[tuple[str, int, str]]) -> None:
         sums[label] = sums.get(label, 0) + (1 << row)
     moved = groups.moved(activity(*((row, 1 << row, 0, row) for row in range(8))))
     assert {label: movement.sent_bytes for label, movement in moved} == sums
+
+
+def test_labels_may_become_others_join_or_go() -> None:
+    groups: Groups[str] = Groups()
+    for row, label in [(1, "a"), (2, "b"), (3, "c"), (4, "a")]:
+        groups.put(contact(row), label)
+    groups.relabel({"a": "x", "b": "x"}.get)
+    assert (len(groups), [groups.label(row) for row in (1, 2, 3, 4)]) == (1, ["x", "x", None, "x"])
+    [(label, movement)] = groups.moved(activity((1, 1, 0, 1), (2, 2, 0, 1), (3, 4, 0, 1), (4, 8, 0, 1)))
+    assert (label, movement.sent_bytes) == ("x", 11)
+    for row in (1, 2, 4):
+        groups.forget(row)
+    assert len(groups) == 0
+    groups.relabel(lambda label: label)
+    groups.put(contact(3), "c")
+    assert groups.label(3) == "c"

@@ -134,3 +134,23 @@ def test_what_only_received_is_noise() -> None:
     none, one = np.zeros(1, np.int64), np.ones(1, np.int64)
     states = np.array([BACKGROUND], np.int8)
     assert kept.second(Activity(9, rows, none, one, none, one, one, one, none, none, states)) == []
+
+
+def test_other_watches_and_allowances() -> None:
+    mine = {"name": "mine", "reason": "wanted", "asns": [4808]}
+    kept = owners([{"countries": ["CN"]}])
+    kept.retune((build(Watch, {"name": "china", "countries": ["CN"]}),), Allowances([build(Allowance, mine)]))
+    phone = contact(1)
+    kept.learned(phone)
+    [before] = second(kept, (1, BACKGROUND))
+    assert (before.label.watch, len(before.label.allowed)) == ("china", 1)
+    again = build(Allowance, mine)
+    translate = kept.retune((), Allowances([again]))
+    assert translate(before.label).watch is None
+    assert translate(before.label).allowed[0] is again, "the amount that it allows is kept by the object"
+    [after] = second(kept, (1, BACKGROUND))
+    assert after.label == translate(before.label)
+    kept.retune((build(Watch, {"name": "new", "asns": [4808]}),), Allowances())
+    kept.learned(phone)
+    [after] = second(kept, (1, BACKGROUND))
+    assert (after.label.watch, after.label.allowed) == ("new", ())

@@ -330,3 +330,21 @@ def test_invented_clients_push_out_neither_reports_nor_a_persons_word() -> None:
         known.report(report("screen_on", 10, client=f"invented {number}", source="inferred"))
     assert known.codes([PHONE, TABLET], HOUR) == [BACKGROUND, BACKGROUND]
     assert (len(known.clients()), known.evicted) == (MAX_CLIENTS, MAX_CLIENTS + 2)
+
+
+def test_other_rules_and_schedules_hold_from_then_on() -> None:
+    known = book(report("screen_off", 1))
+    assert known.at(PHONE, 3_600 * SECOND).state == "background"
+    known.retune(Rules(60 * SECOND, 10 * SECOND), (), 3_600 * SECOND)
+    assert known.at(PHONE, 3_601 * SECOND).state == "unknown"
+    assert known.at(TABLET, DAY + HOUR).state == "unknown"
+    known.retune(RULES, [nights], DAY + HOUR)
+    assert known.at(TABLET, DAY + HOUR).state == "background"
+
+
+def test_a_source_may_take_back_all_that_it_said() -> None:
+    known = book(report("screen_on", 1))
+    known.withdraw_all("push", 5 * SECOND, lambda client: client != PHONE)
+    assert known.at(PHONE, 6 * SECOND).state == "foreground"
+    known.withdraw_all("push", 7 * SECOND)
+    assert known.at(PHONE, 8 * SECOND).state == "unknown"

@@ -80,3 +80,19 @@ async def test_a_source_with_nothing_to_run_is_left_alone() -> None:
     assert not task.done()
     assert source.counts == {}
     task.cancel()
+
+
+async def test_one_source_ends_and_another_begins_while_the_others_go_on() -> None:
+    first, second, third = Failing(0), Failing(0), Failing(0)
+    runners = running.Runners()
+    task = asyncio.ensure_future(runners.run([first, second]))
+    async with asyncio.timeout(5):
+        await first.works.wait()
+        await second.works.wait()
+        await runners.stop(first)
+        await runners.stop(first)
+        runners.start(third)
+        await third.works.wait()
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})

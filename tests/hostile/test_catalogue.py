@@ -138,6 +138,24 @@ W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestRepeats
      tests/foreground/sources/test_push.py::TestWhose
      tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
+W15  tests/test_config.py::test_a_bad_file_gives_one_line
+     tests/test_config.py::test_what_is_no_file
+     tests/test_config.py::test_what_would_be_waited_for_is_no_file
+     tests/test_config.py::test_ten_thousand_tables_are_read_in_a_moment
+     tests/test_config.py::test_whatever_is_under_a_key_is_one_line_or_fine
+     tests/base/test_settings.py::test_any_table_is_a_tree_or_a_config_error
+     tests/base/test_settings.py::test_what_looks_like_a_secret_is_not_shown_in_tables_that_hold_some
+W16  tests/system/test_secrets.py::test_page_api_metrics_log_and_store
+     tests/system/test_secrets.py::test_commands
+W17  tests/test_config.py::test_a_bad_file_gives_one_line
+     tests/base/test_registry.py::test_any_other_name_lists_the_known_ones
+W21  tests/system/test_writes.py::test_nothing_outside_the_state_folder
+     tests/system/test_life.py::test_it_gives_up_every_right_but_the_one_to_capture
+W22  tests/test_conventions.py::test_locks_are_frozen
+L3   tests/system/test_reload.py::test_a_bad_file_changes_nothing_and_says_so
+     tests/system/test_reload.py::test_what_only_root_may_read_is_kept_and_named
+T6   tests/store/test_outbox.py::test_the_wall_clock_is_asked_for_no_age
+     tests/detect/test_learned.py::test_a_clock_step_makes_nobody_known_for_longer
 S1   tests/hostile/test_outbox.py::test_a_thousand_alerts_three_moody_sinks_and_twenty_kills
      tests/hostile/test_told.py::test_kills_in_quiet_hours_and_at_their_end_lose_no_digest_and_double_none
      tests/hostile/test_told.py::test_a_storm_with_a_kill_in_the_middle_is_a_handful_of_messages_that_add_up
@@ -196,7 +214,8 @@ O14  tests/deliver/chat/test_alertmanager.py::test_the_real_one_that_was_started
 O16  tests/selftest/test_trying.py::test_all_of_it_beside_a_running_sensor
 
 QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
-bytes and say nothing.
+bytes and say nothing. Nothing that is kept is pruned by the wall clock (T6): ages are those of the running sensor. What
+is known of the locked packages (W22) changes without us: a list of them, with hashes, is what a test can hold to.
 """
 
 import ast
@@ -210,8 +229,8 @@ from tests.hostile.cases import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
-PAGES = (2, 3, 4, 5, 7, 9, 12)
+DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+PAGES = (2, 3, 4, 5, 7, 9, 12, 15, 16, 17, 21, 22)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12, 14), (*range(1, 13), 14, 16, 17)
 WANTED = (
     {f"D{number}" for number in DECODERS}
@@ -220,7 +239,7 @@ WANTED = (
     | {f"S{number}" for number in STORES}
     | {f"O{number}" for number in SINKS}
     | {f"W{number}" for number in PAGES}
-    | {"O17"}
+    | {"L3"}
 )
 
 
@@ -232,7 +251,7 @@ def catalogue() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     case = ""
     for line in (__doc__ or "").splitlines():
-        entry = re.fullmatch(r"([DMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
+        entry = re.fullmatch(r"([DLMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
         if entry:
             case = entry[1] or case
             found[case].append(entry[2])

@@ -35,6 +35,10 @@ class Admin:
         """Whether anybody may."""
         return self._digest is not None
 
+    def adopt(self, other: "Admin") -> None:
+        """The other's token holds from now on."""
+        self._digest = other._digest
+
     def refusal(self, posted: Posted) -> Answer | None:
         """Why this post is not taken: 401, 403, 429; None where it is."""
         if self._digest is None:

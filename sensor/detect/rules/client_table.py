@@ -43,7 +43,14 @@ class ClientTable(Detector):
             yield from self.active()
 
     def tick(self, now: int) -> Iterator[Alert]:
-        if self._started_at is not None and abs(now - self._last) >= self._quiet:
+        if abs(now - self._last) >= self._quiet:
+            yield from self.ended()
+
+    def retuned(self, settings: Settings, facts: Facts) -> None:
+        self._quiet, self._facts = settings.resolve_after, facts
+
+    def ended(self) -> Iterator[Alert]:
+        if self._started_at is not None:
             yield self._alert(self._started_at, self._last + self._quiet)
             self._started_at = None
 

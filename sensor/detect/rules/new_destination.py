@@ -80,6 +80,12 @@ class NewDestination(Detector):
 
     def stepped(self, now: int) -> Iterator[Alert]:
         self._facts.learned.stepped(self._now, now)
+        yield from self.ended()
+
+    def retuned(self, settings: Settings, facts: Facts) -> None:
+        self._settings, self._facts = settings, facts
+
+    def ended(self) -> Iterator[Alert]:
         for key in list(self._cases):
             case = self._cases.pop(key)
             yield self._alert(case, case.last_seen + self._settings.resolve_after)

@@ -13,15 +13,15 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from sensor.base.units import Duration, size_text
 from sensor.detect import explain
 from sensor.detect.base import MAX_ACTIVE, Detector, Facts, owner_key
 from sensor.detect.case import Case
 from sensor.detect.groups import Groups, Movement
-from sensor.detect.watch import Matcher
+from sensor.detect.watch import Matcher, Watch
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient, AlertDestination
 
@@ -71,6 +71,24 @@ class Watchlist(Detector):
         """Frames and dropped ones up to the second before."""
         self._owners: Counter[tuple[str, str]] = Counter()
         """(watch, client) -> open cases with an owner of their own."""
+
+    def retuned(self, settings: Settings, facts: Facts) -> None:
+        before = self._matchers
+        self._quiet, self._facts = settings.resolve_after, facts
+        self._matchers = [Matcher(watch) for watch in facts.watches if watch.enabled]
+        # A match stays (4.) where the places are the same.
+        numbers = {_places(matcher.watch): number for number, matcher in enumerate(self._matchers)}
+        kept = {old: numbers.get(_places(matcher.watch)) for old, matcher in enumerate(before)}
+        self._groups.relabel(lambda label: _renumbered(label, kept))
+        named = {str(matcher.watch.name): matcher for matcher in self._matchers}
+        self._cases = {key: (named.get(key[0], matcher), case) for key, (matcher, case) in self._cases.items()}
+
+    def relearned(self, contact: Contact, now: int) -> None:
+        self.learned(contact, now)
+
+    def ended(self) -> Iterator[Alert]:
+        for key in list(self._cases):
+            yield self._resolve(key)
 
     def learned(self, contact: Contact, now: int) -> None:
         if not self._matchers:
@@ -168,6 +186,16 @@ class Watchlist(Detector):
 
 
 PLUGIN = Watchlist
+
+
+def _places(watch: Watch) -> Watch:
+    """What a watch matches, whatever its severity."""
+    return replace(watch, severity="info")
+
+
+def _renumbered(label: _Label, numbers: Mapping[int, int | None]) -> _Label | None:
+    watches = sorted(new for old in label.watches if (new := numbers[old]) is not None)
+    return replace(label, watches=tuple(watches)) if watches else None
 
 
 def _add(matcher: Matcher, case: Case, movement: Movement, frames: int, dropped: int) -> None:
