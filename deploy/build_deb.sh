@@ -48,7 +48,7 @@ put systemd/idlewire.tmpfiles usr/lib/tmpfiles.d/idlewire.conf
 put config/idlewire.toml etc/idlewire/idlewire.toml
 put README.md usr/share/doc/idlewire/README.md
 put deploy/debian/copyright usr/share/doc/idlewire/copyright
-put CHANGELOG.md usr/share/doc/idlewire/changelog && gzip -9n "$root/usr/share/doc/idlewire/changelog"
+put CHANGELOG.md usr/share/doc/idlewire/CHANGELOG.md && gzip -9n "$root/usr/share/doc/idlewire/CHANGELOG.md"
 mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" \
   "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
 $python deploy/describe_command.py man | gzip -9n >"$root/usr/share/man/man1/idlewire.1.gz"
