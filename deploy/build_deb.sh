@@ -21,7 +21,7 @@ umask 022
 
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 root=$work/root venv=$work/root/opt/idlewire/venv site=$work/root/opt/idlewire/venv/lib/python3.$minor/site-packages
-mkdir -p "$site" "$venv/bin" "$root/DEBIAN" dist
+mkdir -p "$site" "$venv/bin" "$root/DEBIAN" "${DIST:=dist}"
 
 # The locked, hashed dependencies as the target needs them; glibc 2.36 is that of Debian 12.
 set -- --python-version "3.$minor" --implementation cp --only-binary=:all: --no-compile --target "$site"
@@ -63,6 +63,6 @@ for script in preinst postinst prerm postrm; do install -m 755 "deploy/debian/$s
 (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 
 find "$root" -depth -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-deb=dist/idlewire_${version}_$arch.deb
-dpkg-deb --root-owner-group -Zxz --build "$root" "$deb" >/dev/null
+deb=$DIST/idlewire_${version}_$arch.deb
+dpkg-deb --root-owner-group --build "$root" "$deb" >/dev/null
 echo "$deb: $(($(stat -c %s "$deb") / 1000000)) MB, for Python 3.$minor, with $(wc -l <"$work/packages") packages"
