@@ -38,7 +38,9 @@ def man_page(parser: argparse.ArgumentParser) -> str:
     lines += [".SH COMMANDS"]
     for name, command in _commands(parser):
         lines += [f".SS idlewire {_roff(name)}", _roff(_sentence(_help_of(parser, name)))]
-        lines += [line for action in _actions(command) for line in (".TP", f".B {_roff(_called(action))}", _told(action))]
+        lines += [
+            line for action in _actions(command) for line in (".TP", f".B {_roff(_called(action))}", _told(action))
+        ]
         lines += _verbatim(command.epilog)
     lines += [".SH EXIT STATUS"]
     lines += [line for code, text in EXITS.items() for line in (".TP", f".B {code}", _roff(text))]
@@ -132,7 +134,9 @@ def _actions(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _flags(command: argparse.ArgumentParser) -> list[str]:
-    return [flag for action in _actions(command) for flag in action.option_strings if flag.startswith("--")] + ["--help"]
+    return [flag for action in _actions(command) for flag in action.option_strings if flag.startswith("--")] + [
+        "--help"
+    ]
 
 
 def _called(action: argparse.Action) -> str:

@@ -47,7 +47,7 @@ def _distributions(site: Path) -> Iterator[Distribution]:
 
 
 def _closure(installed: dict[str, Distribution]) -> set[str]:
-    """What ROOT requires, directly or not; extras never, markers not looked at: what is installed was chosen by them."""
+    """What ROOT requires, directly or not, without extras. Markers have chosen already: what is installed counts."""
     needed: set[str] = set()
     asked = [ROOT]
     while asked:
@@ -55,9 +55,8 @@ def _closure(installed: dict[str, Distribution]) -> set[str]:
         if name in needed or name not in installed:
             continue
         needed.add(name)
-        for requirement in installed[name].requires or ():
-            if "extra ==" not in requirement:
-                asked.append(_name(re.match(r"[\w.-]+", requirement)[0]))
+        wanted = (each for each in installed[name].requires or () if "extra ==" not in each)
+        asked += [_name(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in wanted]
     return needed
 
 

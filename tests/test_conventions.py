@@ -16,7 +16,7 @@ SOURCES = sorted((ROOT / "sensor").rglob("*.py"))
 WITHOUT_TEST = {"sensor/__main__.py"}
 """Two lines that hand over to the command line."""
 
-NOT_MIRRORED = ("system", "hostile", "bench", "fuzz", "scenarios")
+NOT_MIRRORED = ("system", "hostile", "bench", "fuzz", "scenarios", "deploy")
 """Folders of tests that belong to the whole house."""
 
 

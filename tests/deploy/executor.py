@@ -3,11 +3,12 @@
     python tests/deploy/executor.py ROOT UNIT [NAME=VALUE...]
 
 Done by the unit's words: user, ambient and bounding capabilities, NoNewPrivileges, SystemCallFilter, RestrictAddress-
-Families, MemoryDenyWriteExecute, ProtectSystem=strict, PrivateTmp, StateDirectory, UMask, LimitNOFILE, watchdog. All else
-that the unit asks for is only checked by systemd-analyze (test_unit.py). NAME=VALUE go into the environment.
+Families, MemoryDenyWriteExecute, ProtectSystem=strict, PrivateTmp, StateDirectory, UMask, LimitNOFILE, watchdog. What
+else the unit asks for is only looked at by systemd-analyze (test_unit.py). NAME=VALUE go into the environment.
 """
 
 import ctypes
+import functools
 import os
 import pwd
 import resource
@@ -79,15 +80,23 @@ def expand(names: list[str]) -> set[str]:
     """Groups of systemd as the calls in them."""
     calls: set[str] = set()
     for name in names:
-        if not name.startswith("@"):
-            calls.add(name)
-            continue
-        listing = subprocess.run(
-            ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True
-        ).stdout
-        inner = [line.strip() for line in listing.splitlines()[1:]]
-        calls |= expand([line for line in inner if line and not line.startswith("#")])
+        calls |= expand(groups()[name]) if name.startswith("@") else {name}
     return calls
+
+
+@functools.cache
+def groups() -> dict[str, list[str]]:
+    """Group of systemd -> the calls and groups in it."""
+    words = ["systemd-analyze", "syscall-filter"]
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines():
+        if line.startswith("@"):
+            name = line.strip()
+            found[name] = []
+        elif name and (call := line.strip()) and not call.startswith("#") and " " not in call:
+            found[name].append(call)
+    return found
 
 
 def filter_of(unit: dict[str, list[str]]) -> Filter:
@@ -121,7 +130,9 @@ def close_file_system(root: Path, state: str) -> None:
 
 
 def mount(source: str, target: Path, flags: int, kind: str = "none") -> None:
-    check(libc.mount(source.encode(), str(target).encode(), kind.encode(), ctypes.c_ulong(flags), None), f"mount {target}")
+    check(
+        libc.mount(source.encode(), str(target).encode(), kind.encode(), ctypes.c_ulong(flags), None), f"mount {target}"
+    )
 
 
 def become(unit: dict[str, list[str]]) -> pwd.struct_passwd:

@@ -148,6 +148,22 @@ O9   tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_tw
 O11  tests/deliver/test_outbox.py::test_full_drops_the_oldest_of_the_lowest_severity
 O12  tests/deliver/test_signing.py::test_the_vector
      tests/deliver/chat/test_webhook.py::test_signed_with_each_secret_while_one_replaces_the_other
+L1   tests/system/test_life_cycle.py::test_an_interface_that_changes_is_watched_again
+     tests/system/test_life.py::test_an_interface_that_is_removed_and_comes_back_under_load
+     tests/system/test_life.py::test_it_waits_for_an_interface_that_is_not_there_yet
+     tests/capture/test_live.py::test_it_waits_goes_on_and_counts
+L2   tests/system/test_life.py::test_sigterm_under_load_ends_cleanly
+     tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
+     tests/test_app.py::test_what_was_learned_outlives_the_daemon
+L4   tests/system/test_notify.py::test_what_is_stuck_ends_the_feeding
+     tests/system/test_notify.py::test_a_process_that_stands_still_is_not_fed_for
+L5   tests/system/test_life_cycle.py::test_a_full_store_does_not_hold_up_the_start
+     tests/store/test_outbox.py::test_the_damage_of_a_file_that_is_too_large_to_look_through_shows_when_it_is_met
+L7   tests/system/test_life_cycle.py::test_with_no_network_at_all_it_runs_and_says_what_is_missing
+     tests/system/test_life_cycle.py::test_databases_and_lists_that_are_not_there_are_named
+W21  tests/deploy/test_unit.py::test_its_exposure_is_low
+     tests/system/test_life.py::test_it_gives_up_every_right_but_the_one_to_capture
+     tests/deploy/test_install.py::test_the_package_from_install_to_purge
 
 QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
 bytes and say nothing.
@@ -165,6 +181,7 @@ from tests.hostile.cases import CASES
 ROOT = Path(__file__).resolve().parents[2]
 
 DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 7, 8, 9, 10)
+LIVES = (1, 2, 4, 5, 7)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12), (1, 2, 3, 4, 5, 6, 7, 9, 11, 12)
 WANTED = (
     {f"D{number}" for number in DECODERS}
@@ -172,7 +189,8 @@ WANTED = (
     | {f"T{number}" for number in TIMES}
     | {f"S{number}" for number in STORES}
     | {f"O{number}" for number in SINKS}
-    | {"O17", "W12"}
+    | {f"L{number}" for number in LIVES}
+    | {"O17", "W12", "W21"}
 )
 
 
@@ -184,7 +202,7 @@ def catalogue() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     case = ""
     for line in (__doc__ or "").splitlines():
-        entry = re.fullmatch(r"([DMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
+        entry = re.fullmatch(r"([DLMOSTW]\d+)? +(tests/\S+::\w+|tests/scenarios/\S+\.toml)", line)
         if entry:
             case = entry[1] or case
             found[case].append(entry[2])
