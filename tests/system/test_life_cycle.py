@@ -120,7 +120,7 @@ def test_a_full_store_does_not_hold_up_the_start(
     sensor.state = state
     assert sensor.start(sink) <= max(START_LIMIT, 2 * usual), "machines that test are busy"
     assert sensor.log.index("capturing on br0") < sensor.log.index("page on"), "capture before page"
-    assert sensor.metric("idlewire_outbox_messages") == MAX_WAITING
+    assert until(lambda: sensor.metric("idlewire_outbox_messages") == MAX_WAITING, 10), sensor.log
     address = lab.new_address()
     transfer(lab.c1, address, up=1000)
     assert until(lambda: any(there == address for _, there in sensor.destinations(PHONE)), 5)

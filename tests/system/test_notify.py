@@ -83,7 +83,7 @@ def manager(sensor: Sensor) -> Iterator[Manager]:
 def test_from_ready_to_stopping(sensor: Sensor, lab: Lab, manager: Manager) -> None:
     sensor.launch(wrapper=manager.environment)
     assert manager.hears("READY=1", 10), sensor.log
-    assert "STATUS=watching br0, 0 clients so far" in manager.heard
+    assert manager.heard[0].startswith("STATUS=watching br0, ")
     assert sensor.request("/")[0] == 200, "ready means that the page is there"
     assert all(manager.hears("WATCHDOG=1", WATCHDOG / 2) for _ in range(4)), sensor.log
     assert sensor.stop() == 0
