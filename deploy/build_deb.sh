@@ -31,7 +31,8 @@ $python -m pip install --quiet --disable-pip-version-check --require-hashes -r r
 $python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir "$work/wheel" .
 $python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-compile --upgrade --target "$site" "$work"/wheel/*.whl
 $python deploy/prune.py "$site" >"$work/packages"
-find "$site" -name direct_url.json -delete
+# What pip notes of how it installed: it knows this folder's path, and what was taken away again.
+find "$site" -path '*.dist-info/*' \( -name RECORD -o -name REQUESTED -o -name direct_url.json \) -delete
 $python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" "$site"
 
 # The rest of an environment, as `python3 -m venv` would leave it on the target.
