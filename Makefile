@@ -6,10 +6,10 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench dashboards fuzz lock clean
+.PHONY: help run test test-install lint format bench dashboards fuzz lock deb release clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.installed ## set up and run the sensor (page on http://127.0.0.1:8470); ARGS="--interface br0"
 	@if [ "$$(id -u)" = 0 ]; then exec $(BIN)/idlewire run $(ARGS); \
@@ -18,6 +18,9 @@ run: $(VENV)/.installed ## set up and run the sensor (page on http://127.0.0.1:8
 
 test: $(VENV)/.installed-dev ## set up and pass all tests (as root also those on real interfaces)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+test-install: $(VENV)/.installed-dev ## install into a fresh Debian, upgrade, purge (root; some minutes; makes a Debian in build/)
+	$(BIN)/python -m pytest -m install tests/deploy $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy --strict, import floors
 	$(BIN)/ruff check .
@@ -37,6 +40,12 @@ dashboards: $(VENV)/.installed ## write deploy/grafana/dashboards anew
 
 fuzz: $(VENV)/.installed-dev ## more mutated frames than `make test` has time for; ARGS="--frames 20000000 --seed 7"
 	$(BIN)/python -m tests.hostile.mutate $(ARGS)
+
+deb: $(VENV)/.installed ## dist/idlewire_VERSION_ARCH.deb for this release of Debian; ARGS=arm64 for that architecture
+	deploy/build_deb.sh $(ARGS)
+
+release: ## dist/idlewire-VERSION.tar.gz of the last commit, with SHA256SUMS for install.sh
+	deploy/build_release.sh
 
 lock: ## renew both lock files from pyproject.toml (needs uv)
 	uv export --no-dev --group build --no-emit-project --no-header --no-annotate -q -o requirements.lock

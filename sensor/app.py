@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from sensor.account.locality import Local
 from sensor.base.absence import Absence
 from sensor.base.addresses import mac_text
 from sensor.base.fields import Listen
+from sensor.base.notify_socket import NotifySocket
 from sensor.capture import privileges
 from sensor.capture.interface import LocalNetworks
 from sensor.capture.live import LiveCapture, LiveSettings
@@ -59,6 +61,9 @@ BEHIND = 100_000_000
 
 SAVE_EVERY = 14_400.0
 """Seconds between two writes of what was learned: with all tables full it is 4 MB, and all writes of a day 25 MB."""
+
+SHOWN_EVERY = 5.0
+"""Most seconds between two looks at whether capture turns, and at what the service manager shows."""
 
 _PROMISCUOUS: dict[object, Literal["auto", "always", "never"]] = {"auto": "auto", True: "always", False: "never"}
 
@@ -166,6 +171,8 @@ class App:
             self.house, self.delivery, journal, metrics, self.admin, self._runners, lambda: self._take_over(anew=True)
         )
         self.reload = self.house.reload = Reload(config, parts, reread or (lambda: config))
+        self.notify = NotifySocket(os.environ, os.getpid())
+        self.reload.announce = lambda begins: self.notify.reloading() if begins else self.notify.ready()
         self._learned = StateFile(config.state_dir / "learned.json")
         self._absence = Absence()
         self._stop = asyncio.Event()
@@ -214,6 +221,7 @@ class App:
                 Part("reload", run=self.reload.run),
                 Part("reminders", run=self.delivery.remind),
                 Part("capture", run=self._capture, stop=self._end_capture),
+                Part("notify", self._ready, self._feed_watchdog, drain=self._stopping),
             ],
             self._stop,
         )
@@ -313,6 +321,33 @@ class App:
     async def _follow_networks(self) -> None:
         async for local in self.capture.networks():
             self._take_over(local)
+
+    async def _ready(self) -> None:
+        self._show()
+        self.notify.ready()
+
+    async def _feed_watchdog(self) -> None:
+        """Feeds the watchdog as long as capture turns: a loop that is stuck, or frames that none takes, end it."""
+        limit = self.notify.watchdog_seconds
+        pause = SHOWN_EVERY if limit is None else min(SHOWN_EVERY, limit / 4)
+        turns = -1
+        while True:
+            if self.capture.turns != turns:
+                turns = self.capture.turns
+                if limit is not None:
+                    self.notify.watchdog()
+            self._show()
+            await asyncio.sleep(pause)
+
+    async def _stopping(self) -> None:
+        self.notify.stopping()
+
+    def _show(self) -> None:
+        name, clients = self.capture.name or "an interface", len(self.house.pipeline.ledger.clients) - 1
+        if self.capture.local is None or self.capture.waiting:
+            self.notify.status(f"waiting for {name}")
+        else:
+            self.notify.status(f"watching {name}, {clients} clients so far")
 
     async def _end_capture(self) -> None:
         for batch in self.capture.rest():

@@ -50,6 +50,7 @@ class FakeCapture:
 
     name = "br0"
     waiting = False
+    turns = 0
     local: LocalNetworks | None = LocalNetworks(frozenset(), ())
 
     def __init__(self, batches: list[FrameBatch], rest: list[FrameBatch], networks: list[LocalNetworks]) -> None:

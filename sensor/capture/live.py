@@ -63,6 +63,8 @@ class LiveCapture:
         """What is local, as last read; None before the interface was first there."""
         self.waiting = False
         """The interface is missing or down."""
+        self.turns = 0
+        """Looks into the ring, or for an interface that is missing: stands still where capture is stuck."""
         self._ring: Ring | None = None
         self._promiscuous: bool | None = None
         self._past = LiveStatistics()
@@ -100,6 +102,7 @@ class LiveCapture:
                 continue
             if batch is not None:
                 yield batch
+            self.turns += 1
             await asyncio.sleep(0 if ring.more else self.settings.interval)
 
     def rest(self) -> Iterator[FrameBatch]:
@@ -143,6 +146,7 @@ class LiveCapture:
                 self._start(await asyncio.to_thread(self._look))
             except InterfaceGone as error:
                 self._wait(error)
+                self.turns += 1
                 await asyncio.sleep(RETRY)
         return self._ring
 

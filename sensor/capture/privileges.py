@@ -173,5 +173,9 @@ def _keep_net_raw() -> None:
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     bit = _capabilities().permitted0 & 1 << NET_RAW
     wanted = _Sets(effective0=bit, permitted0=bit)
-    if _libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(wanted)) != 0:
-        raise CaptureError(f"cannot give up capabilities: {os.strerror(ctypes.get_errno())}")
+    if _libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(wanted)) == 0:
+        return
+    code, left = ctypes.get_errno(), _capabilities()
+    # A sandbox may forbid the call where there is nothing left to give up.
+    if left.permitted0 & ~bit or left.permitted1:
+        raise CaptureError(f"cannot give up capabilities: {os.strerror(code)}")

@@ -21,6 +21,10 @@ PAGE, CHECKPOINT_PAGES, MAX_WAL = 1024, 512, 1 << 19
 """Bytes of a page: small ones, as a transaction writes each page that it touches. The log is taken over into the file
 at about 512 KB, and is cut back to that size."""
 
+CHECK_BYTES = 32 << 20
+"""Files up to this size are looked through when they are opened; a larger one would hold up the start (an SD card reads
+some 30 MB a second), and its damage shows when it is met."""
+
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 """What belongs to one database (sqlite.org/tempfiles.html)."""
 
@@ -170,6 +174,9 @@ def _adopt(connection: sqlite3.Connection, schema: str, version: int, steps: Map
         return
     if application != APPLICATION or not (written == version or written in steps):
         raise _Unusable("of another program")
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    if pages * PAGE > CHECK_BYTES:
+        return
     [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise _Unusable(found)

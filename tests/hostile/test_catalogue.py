@@ -151,6 +151,8 @@ W17  tests/test_config.py::test_a_bad_file_gives_one_line
      tests/base/test_registry.py::test_any_other_name_lists_the_known_ones
 W21  tests/system/test_writes.py::test_nothing_outside_the_state_folder
      tests/system/test_life.py::test_it_gives_up_every_right_but_the_one_to_capture
+     tests/deploy/test_unit.py::test_its_exposure_is_low
+     tests/deploy/test_install.py::test_the_package_from_install_to_purge
 W22  tests/test_conventions.py::test_locks_are_frozen
 L3   tests/system/test_reload.py::test_a_bad_file_changes_nothing_and_says_so
      tests/system/test_reload.py::test_what_only_root_may_read_is_kept_and_named
@@ -212,6 +214,19 @@ O12  tests/deliver/test_signing.py::test_the_vector
 O14  tests/deliver/chat/test_alertmanager.py::test_the_real_one_that_was_started_again_is_told_all_that_goes_on
      tests/deliver/test_delivery.py::test_what_goes_on_is_said_again_to_a_program_that_forgets
 O16  tests/selftest/test_trying.py::test_all_of_it_beside_a_running_sensor
+L1   tests/system/test_life_cycle.py::test_an_interface_that_changes_is_watched_again
+     tests/system/test_life.py::test_an_interface_that_is_removed_and_comes_back_under_load
+     tests/system/test_life.py::test_it_waits_for_an_interface_that_is_not_there_yet
+     tests/capture/test_live.py::test_it_waits_goes_on_and_counts
+L2   tests/system/test_life.py::test_sigterm_under_load_ends_cleanly
+     tests/deliver/test_outbox.py::test_restart_sends_what_waited_and_nothing_twice
+     tests/test_app.py::test_what_was_learned_outlives_the_daemon
+L4   tests/system/test_notify.py::test_what_is_stuck_ends_the_feeding
+     tests/system/test_notify.py::test_a_process_that_stands_still_is_not_fed_for
+L5   tests/system/test_life_cycle.py::test_a_full_store_does_not_hold_up_the_start
+     tests/store/test_outbox.py::test_the_damage_of_a_file_that_is_too_large_to_look_through_shows_when_it_is_met
+L7   tests/system/test_life_cycle.py::test_with_no_network_at_all_it_runs_and_says_what_is_missing
+     tests/system/test_life_cycle.py::test_databases_and_lists_that_are_not_there_are_named
 
 QUIC has no decoder yet, and of DHCP only the headers are looked at: D11 and D19 see to it that their frames count as
 bytes and say nothing. Nothing that is kept is pruned by the wall clock (T6): ages are those of the running sensor. What
@@ -232,6 +247,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 PAGES = (2, 3, 4, 5, 7, 9, 12, 15, 16, 17, 21, 22)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12, 14), (*range(1, 13), 14, 16, 17)
+LIVES = (1, 2, 3, 4, 5, 7)
 WANTED = (
     {f"D{number}" for number in DECODERS}
     | {f"M{number}" for number in FLOODS}
@@ -239,7 +255,7 @@ WANTED = (
     | {f"S{number}" for number in STORES}
     | {f"O{number}" for number in SINKS}
     | {f"W{number}" for number in PAGES}
-    | {"L3"}
+    | {f"L{number}" for number in LIVES}
 )
 
 

@@ -188,6 +188,19 @@ def test_a_damaged_or_foreign_file_is_put_aside_and_begun_anew(path, kind):
     assert len(aside) == (3 if kind == "folder" else database.KEEP_ASIDE), "a folder is somebody's: it is never deleted"
 
 
+def test_the_damage_of_a_file_that_is_too_large_to_look_through_shows_when_it_is_met(path, monkeypatch):
+    monkeypatch.setattr(database, "CHECK_BYTES", 0)
+    with opened(path) as store:
+        store.write(Batch(tuple(fresh(f"{n}.f", body="x" * 500) for n in range(50))))
+    spoil("flipped pages", path)
+    store = OutboxStore(path, Clock())
+    with pytest.raises(StoreError):
+        [store.read(each.number, each.sink, each.key) for each in store.open()]
+    assert store.open() == []
+    assert len(store.damage) == 1
+    store.close()
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "gone"])
 def test_a_damaged_log_costs_no_more_than_its_end(path, damage):
     """S6: killed, and what was not yet taken over into the file is damaged."""
