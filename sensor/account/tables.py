@@ -42,15 +42,10 @@ class ClientRow:
         if any(address):
             self.addresses.put(address, True)
 
-    def rows(self, remote: bytes, own: bytes) -> Iterator[int]:
+    def rows(self, remote: bytes, own: bytes) -> list[int]:
         """Its contacts with one remote address, from `own` and the other addresses of its that are remembered."""
-        row = self.contacts.get(remote + own)
-        if row is not None:
-            yield row
-        for address in self.addresses:
-            row = self.contacts.get(remote + address) if address != own else None
-            if row is not None:
-                yield row
+        addresses = [own, *(address for address in self.addresses if address != own)]
+        return [row for address in addresses if (row := self.contacts.get(remote + address)) is not None]
 
     def may_open(self, second: int, kind: int, most: int) -> bool:
         """Whether it may get one more contact of this kind in this second."""
