@@ -103,7 +103,7 @@ class _Candidate(NamedTuple):
 def _candidates(single: NDArray[np.bool_], table: FlowTable, carries: NDArray[np.bool_], flows: Rows) -> Rows:
     """Packets that are worth a look by themselves, and the first payloads of each flow that is waited for."""
     chosen: list[Rows] = [np.flatnonzero(single)]
-    awaited = np.flatnonzero(table.wanted[flows] & carries & ~single)
+    awaited = np.flatnonzero(table.wanted.take(flows) & carries & ~single)
     for _ in range(AHEAD):
         if not len(awaited):
             break
