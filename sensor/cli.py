@@ -78,6 +78,7 @@ def _replay(options: argparse.Namespace) -> int:
         _print(json_bytes(replay_object(result)).decode("ascii") + "\n")
     else:
         _print(replay_table(result, shutil.get_terminal_size((120, 24)).columns))
+    gc.freeze()  # an exiting interpreter looks once more, disabled or not
     return 0
 
 

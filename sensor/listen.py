@@ -1,6 +1,5 @@
 """Which packets of a span may carry a message, and what they say."""
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -56,10 +55,10 @@ def listen(
     single, wanted = packets.message[span], table.wanted
     first = _candidates(single, table, carries, flows)
     waiting = _looked_up(packets, first, span.start, flows, times)
-    queue = first.tolist()
+    queue = first[::-1].tolist()
     looked_into: Counter[int] = Counter()
     while queue:
-        index = heapq.heappop(queue)
+        index = queue.pop()
         packet = waiting.pop(index)
         key, flow = packet.key, packet.flow
         if not (single[index] or wanted[flow]):
@@ -78,7 +77,7 @@ def listen(
             later = np.array([other for other in later.tolist() if other not in waiting], np.int64)
             if len(later):
                 waiting |= _looked_up(packets, later, span.start, flows, times)
-                queue = sorted([*queue, *later.tolist()])
+                queue = sorted([*queue, *later.tolist()], reverse=True)
         wanted[flow] = more
 
 
@@ -98,27 +97,13 @@ class _Candidate(NamedTuple):
         return batch.part(self.row, self.begin, self.length) if self.begin else b""
 
     def segment(self, batch: FrameBatch) -> Segment:
-        key = self.key
-        return Segment(
-            self.time,
-            key.source_mac,
-            key.destination_mac,
-            key.source,
-            key.destination,
-            key.protocol,
-            key.source_port,
-            key.destination_port,
-            self.sequence,
-            self.flags,
-            self.payload(batch),
-            self.length,
-        )
+        return Segment(self.time, *self.key[:7], self.sequence, self.flags, self.payload(batch), self.length)
 
 
 def _candidates(single: NDArray[np.bool_], table: FlowTable, carries: NDArray[np.bool_], flows: Rows) -> Rows:
     """Packets that are worth a look by themselves, and the first payloads of each flow that is waited for."""
     chosen: list[Rows] = [np.flatnonzero(single)]
-    awaited = np.flatnonzero(table.wanted[flows] & carries & ~single)
+    awaited = np.flatnonzero(table.wanted.take(flows) & carries & ~single)
     for _ in range(AHEAD):
         if not len(awaited):
             break

@@ -65,8 +65,8 @@ class Names(Protocol):
         ttl: int | None = None,
         *,
         known: bool = True,
-    ) -> None:
-        """The client heard these names for the address."""
+    ) -> list[Name]:
+        """The client heard these names for the address; returns all that it calls it now, best first."""
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         """Best first."""
@@ -256,9 +256,9 @@ class Pipeline:
     def _classify(
         self, packets: Packets, new: NDArray[np.int64], flows: NDArray[np.int64], times: NDArray[np.int64]
     ) -> None:
-        services, sides, lasting = zip(*self.classifier.classify(packets, new, times), strict=True)
-        self.flows.service[flows], self.flows.side[flows] = services, sides
-        provisional = flows[~np.array(lasting)]
+        owners = self.classifier.classify(packets, new, times)
+        self.flows.service[flows], self.flows.side[flows] = owners.services, owners.sent
+        provisional = flows[owners.refused]
         self._provisional += provisional.tolist()
         self.flows.held[provisional] = True
         if len(self.ledger.opened) >= MAX_UNSETTLED:
@@ -295,10 +295,8 @@ class Pipeline:
     ) -> None:
         if not names:
             return
-        self._names.learn(client, address, names, now, ttl, known=client in self.ledger.clients)
-        contacts = self.ledger.find(client, address, own)
-        called = self._names.lookup(client, address, now) if contacts else []
-        for contact in contacts:
+        called = self._names.learn(client, address, names, now, ttl, known=client in self.ledger.clients)
+        for contact in self.ledger.find(client, address, own):
             if called != contact.names:
                 contact.names = list(called)
                 if contact.place is not UNSETTLED:
@@ -374,7 +372,7 @@ class Pipeline:
         for flow, key in zip(flows.tolist(), self.flows.keys(flows), strict=True):
             owner = self.classifier.reconsider(key, now)
             if owner is not None:
-                self.flows.service[flow], self.flows.side[flow] = owner.service, owner.sent
+                self.flows.service[flow], self.flows.side[flow] = owner
 
     def _post(self) -> None:
         """What flows moved goes to the ledger; those that it had no room for are asked about again."""

@@ -44,9 +44,10 @@ class Heard:
         ttl: int | None = None,
         *,
         known: bool = True,
-    ) -> None:
+    ) -> list[Name]:
         who = mac_text(client) if len(client) == 6 else address_text(client)
         self.answers.update((who, address_text(address), name.name) for name in names)
+        return []
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         return []

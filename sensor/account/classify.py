@@ -23,14 +23,14 @@ _FAMILY, _FAMILY_TO = np.uint64(0xFF00), np.uint64(48)
 _WIDTH = 48
 
 
-class Owner(NamedTuple):
-    """Whose a flow is."""
+class Owners(NamedTuple):
+    """Whose flows are, one entry each."""
 
-    service: int
-    sent: bool
-    """Its bytes count as sent."""
-    lasting: bool
-    """False: there was no room to look; once the second is over the flow should be asked about again."""
+    services: list[int]
+    sent: list[bool]
+    """Whether the flow's bytes count as sent."""
+    refused: list[int]
+    """Which of them there was no room to look at: once the second is over they should be asked about again."""
 
 
 class Classifier:
@@ -41,8 +41,8 @@ class Classifier:
         self._locality = Locality(local)
         self._paths: dict[bytes, tuple[int, bool]] = {}
         """Both ends, as `_paths_of` packs them -> (contact, whether the source is the client)."""
-        self._flooded: dict[bytes, Owner] = {}
-        """MACs of both ends -> where flows between them go in this second, because their client opened too many."""
+        self._flooded: dict[bytes, tuple[int, bool]] = {}
+        """MACs of both ends -> service and side of what flows between them in this second, after too many contacts."""
         self._second = 0
         self._evictions = 0
 
@@ -52,7 +52,7 @@ class Classifier:
         self._paths.clear()
         self._flooded.clear()
 
-    def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
+    def classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> Owners:
         """Whose the flow is that each packet in `new` opened, in order.
 
         All times lie within one second. Between the MACs of a client that opened as many contacts in it as it may,
@@ -62,50 +62,55 @@ class Classifier:
         if second != self._second:
             self._second = second
             self._flooded.clear()
-        found: list[Owner] = []
+        found = Owners([], [], [])
         for begin in range(0, len(new), CHUNK):
             part = slice(begin, begin + CHUNK)
-            found += self._classify(packets, new[part], times[part])
+            self._classify(packets, new[part], times[part], found)
         return found
 
-    def reconsider(self, key: FlowKey, time: int) -> Owner | None:
-        """Whose a flow is that there was no room for, out of a second budget; None: there is no room in that either."""
+    def reconsider(self, key: FlowKey, time: int) -> tuple[int, bool] | None:
+        """Service and side of a flow that was refused, out of a second budget; None: no room in that either."""
         ends = self._locality.ends(key, 0)
         contact, lasting = self._ledger.assign(ends, time, again=True)
         if not lasting:
             return None
         port = key.destination_port if ends.sent else key.source_port
-        return Owner(self._ledger.services.row(contact, key.protocol, port), ends.sent, lasting=True)
+        return self._ledger.services.row(contact, key.protocol, port), ends.sent
 
-    def _classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64]) -> list[Owner]:
+    def _classify(self, packets: Packets, new: NDArray[np.int64], times: NDArray[np.int64], found: Owners) -> None:
         words = packets.words[:, new]
         paths = _paths_of(packets, words, new)
         self._forget_evicted()
         known, flooded, row = self._paths, self._flooded, self._ledger.services.row
         unknown = [at for at, path in enumerate(paths) if path not in known and path[:16] not in flooded]
         keys = dict(zip(unknown, packets.keys(new[unknown]), strict=True)) if unknown else {}
-        ports = zip(_ports(words[1]), _ports(words[0]), strict=True)
-        protocols = (words[3] & np.uint64(0xFF)).tolist()
-        found: list[Owner] = []
-        for at, (path, protocol, (far_port, near_port)) in enumerate(zip(paths, protocols, ports, strict=True)):
+        columns = zip(
+            paths,
+            (words[3] & np.uint64(0xFF)).tolist(),
+            _ports(words[1]),
+            _ports(words[0]),
+            packets.flags[new].tolist(),
+            times.tolist(),
+            strict=True,
+        )
+        for at, (path, protocol, far_port, near_port, flags, time) in enumerate(columns):
             seen = known.get(path)
             if seen is not None:
                 contact, sent = seen
-                found.append(Owner(row(contact, protocol, far_port if sent else near_port), sent, lasting=True))
-                continue
-            bulk = flooded.get(path[:16])
-            if bulk is not None:
+                service = row(contact, protocol, far_port if sent else near_port)
+            elif (bulk := flooded.get(path[:16])) is not None:
                 self._ledger.stats.refused_contacts += 1
-                found.append(bulk)
-                continue
-            key = keys.get(at) or packets.key(int(new[at]))
-            refused = self._ledger.stats.refused_contacts
-            contact, sent, lasting = self._find(path, key, int(packets.flags[new[at]]), int(times[at]))
-            if self._ledger.stats.refused_contacts != refused and None not in key[:2]:
-                flooded[path[:16]] = Owner(row(contact, 0, 0), sent, lasting=False)
-            found.append(Owner(row(contact, protocol, far_port if sent else near_port), sent, lasting))
-            self._forget_evicted()
-        return found
+                service, sent = bulk
+                found.refused.append(len(found.sent))
+            else:
+                key = keys.get(at) or packets.key(int(new[at]))
+                contact, sent, lasting = self._find(path, key, flags, time)
+                service = row(contact, protocol, far_port if sent else near_port)
+                if not lasting:
+                    found.refused.append(len(found.sent))
+                self._forget_evicted()
+            found.services.append(service)
+            found.sent.append(sent)
 
     def _forget_evicted(self) -> None:
         """Rows that are gone must not be found again."""
@@ -116,7 +121,10 @@ class Classifier:
 
     def _find(self, path: bytes, key: FlowKey, flags: int, time: int) -> tuple[int, bool, bool]:
         ends = self._locality.ends(key, flags)
+        refused = self._ledger.stats.refused_contacts
         contact, lasting = self._ledger.assign(ends, time)
+        if self._ledger.stats.refused_contacts != refused and None not in key[:2]:
+            self._flooded[path[:16]] = self._ledger.services.row(contact, 0, 0), ends.sent
         if lasting:
             if len(self._paths) >= MAX_PATHS:
                 self._paths.clear()
@@ -135,8 +143,8 @@ def _paths_of(packets: Packets, words: NDArray[np.uint64], indices: NDArray[np.i
     columns[:, 2] = words[2]
     six, tail = packets.tails(indices)
     columns[six, 3:] = tail.T
-    raw = columns.tobytes()
-    return [raw[at : at + _WIDTH] for at in range(0, len(raw), _WIDTH)]
+    paths: list[bytes] = columns.view(f"V{_WIDTH}")[:, 0].tolist()
+    return paths
 
 
 def _turned(path: bytes, width: int) -> bytes:

@@ -11,19 +11,20 @@ Rows = NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).max
 _BUCKETS = 6
 _BUCKET_SECONDS = 10
-_FIRST_ROWS = 1024
+FIRST_ROWS = 1024
+"""Rows that all tables have room for from the start; they double together."""
 
 
 class Tally:
     """Bytes, packets, first and last time of each row; grows by doubling, at most to the highest row used."""
 
     def __init__(self) -> None:
-        self.sent_bytes = np.zeros(_FIRST_ROWS, np.int64)
-        self.received_bytes = np.zeros(_FIRST_ROWS, np.int64)
-        self.sent_packets = np.zeros(_FIRST_ROWS, np.int64)
-        self.received_packets = np.zeros(_FIRST_ROWS, np.int64)
-        self.first_seen = np.full(_FIRST_ROWS, _NEVER, np.int64)
-        self.last_seen = np.zeros(_FIRST_ROWS, np.int64)
+        self.sent_bytes = np.zeros(FIRST_ROWS, np.int64)
+        self.received_bytes = np.zeros(FIRST_ROWS, np.int64)
+        self.sent_packets = np.zeros(FIRST_ROWS, np.int64)
+        self.received_packets = np.zeros(FIRST_ROWS, np.int64)
+        self.first_seen = np.full(FIRST_ROWS, _NEVER, np.int64)
+        self.last_seen = np.zeros(FIRST_ROWS, np.int64)
 
     def reserve(self, row: int) -> None:
         """Makes room up to and including `row`."""
@@ -91,10 +92,10 @@ class Meter:
     """Bytes per second of each row over its last second and its last minute (in six steps of ten seconds)."""
 
     def __init__(self) -> None:
-        self._second = np.zeros(_FIRST_ROWS, np.int64)
-        self._last = np.zeros((2, _FIRST_ROWS), np.int64)
-        self._bucket = np.zeros(_FIRST_ROWS, np.int64)
-        self._minute = np.zeros((2, _BUCKETS, _FIRST_ROWS), np.int64)
+        self._second = np.zeros(FIRST_ROWS, np.int64)
+        self._last = np.zeros((2, FIRST_ROWS), np.int64)
+        self._bucket = np.zeros(FIRST_ROWS, np.int64)
+        self._minute = np.zeros((2, _BUCKETS, FIRST_ROWS), np.int64)
 
     def reserve(self, row: int) -> None:
         """Makes room up to and including `row`."""

@@ -184,6 +184,10 @@ class FlowTable:
             column[: len(kept)] = column[kept]
         if self._uploads is not None:
             self._uploads.keep(kept)
+        gone = slice(len(kept), self.count)
+        self.service[gone] = UNKNOWN
+        for column in (self.bytes, self.packets, self.last, self.held, self.wanted, self.started):
+            column[gone] = 0
         self.count = len(kept)
         self._classified = 0
         self._index[:] = -1
@@ -260,14 +264,7 @@ class FlowTable:
         self._words[new] = words
         self._tail[new] = tail
         self._index[places] = np.arange(new.start, new.stop, dtype=np.int32)
-        self.service[new] = UNKNOWN
-        self.bytes[new] = 0
-        self.packets[new] = 0
-        self.held[new] = False
-        self.first[new] = _NEVER
-        self.last[new] = 0
-        self.wanted[new] = False
-        self.started[new] = False
+        self.first[new] = _NEVER  # all else is as `expire` leaves it: this is done often, that is not
         if self._uploads is not None:
             self._uploads.open(new)
 

@@ -10,7 +10,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sensor.base.addresses import Prefixes, is_global
+from sensor.base.addresses import SPECIAL, Prefixes
 from sensor.base.bounded import BoundedDict
 from sensor.model.flow import FlowKey
 from sensor.model.frames import OUTGOING
@@ -50,7 +50,7 @@ class Locality:
     def replace(self, local: Local) -> None:
         """From now on something else is local."""
         self._own = local.own
-        self._prefixes = Prefixes(local.prefixes)
+        self._inside = Prefixes((*SPECIAL, *local.prefixes))
 
     def ends(self, key: FlowKey, flags: int) -> Ends:
         """`flags`: TCP flags of the flow's first packet."""
@@ -67,7 +67,7 @@ class Locality:
         return self._local_talk(key)
 
     def _outside(self, address: bytes) -> bool:
-        return is_global(address) and address not in self._prefixes and address not in self._own
+        return address not in self._inside and address not in self._own
 
     @staticmethod
     def _far_ends(key: FlowKey, sent: bool) -> Ends:

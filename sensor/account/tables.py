@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sensor.account.columns import Meter, Rows, Tally
+from sensor.account.columns import FIRST_ROWS, Meter, Rows, Tally
 from sensor.base.bounded import BoundedDict
 from sensor.model.activity import Contact
 
@@ -15,7 +15,6 @@ MAX_ADDRESSES = 64
 MAX_SERVICES = 16
 """Protocols and ports told apart per contact; what is beyond counts under protocol 0, port 0."""
 
-_FIRST_ROWS = 1024
 _NONE = -1
 
 
@@ -42,15 +41,10 @@ class ClientRow:
         if any(address):
             self.addresses.put(address, True)
 
-    def rows(self, remote: bytes, own: bytes) -> Iterator[int]:
+    def rows(self, remote: bytes, own: bytes) -> list[int]:
         """Its contacts with one remote address, from `own` and the other addresses of its that are remembered."""
-        row = self.contacts.get(remote + own)
-        if row is not None:
-            yield row
-        for address in self.addresses:
-            row = self.contacts.get(remote + address) if address != own else None
-            if row is not None:
-                yield row
+        addresses = [own, *(address for address in self.addresses if address != own)]
+        return [row for address in addresses if (row := self.contacts.get(remote + address)) is not None]
 
     def may_open(self, second: int, kind: int, most: int) -> bool:
         """Whether it may get one more contact of this kind in this second."""
@@ -67,11 +61,11 @@ class Contacts:
         self.destinations = 0
         self.totals = Tally()
         self.second = Tally()
-        self.uploaded = np.zeros(_FIRST_ROWS, np.int64)
+        self.uploaded = np.zeros(FIRST_ROWS, np.int64)
         """Upload within the running second."""
         self.meter = Meter()
-        self.client = np.zeros(_FIRST_ROWS, np.int64)
-        self.is_destination = np.zeros(_FIRST_ROWS, np.bool_)
+        self.client = np.zeros(FIRST_ROWS, np.int64)
+        self.is_destination = np.zeros(FIRST_ROWS, np.bool_)
         self._entries: list[Contact | None] = []
         self._free: list[int] = []
         self._retired: list[int] = []
@@ -83,7 +77,8 @@ class Contacts:
         else:
             row = len(self._entries)
             self._entries.append(None)
-            self._reserve(row)
+            if row >= len(self.client):
+                self._reserve(row)
         contact.row = row
         self._entries[row] = contact
         self.client[row] = client
@@ -132,10 +127,9 @@ class Contacts:
         self.second.reserve(row)
         self.meter.reserve(row)
         size = len(self.client)
-        if row >= size:
-            self.client = np.concatenate([self.client, np.zeros(size, np.int64)])
-            self.uploaded = np.concatenate([self.uploaded, np.zeros(size, np.int64)])
-            self.is_destination = np.concatenate([self.is_destination, np.zeros(size, np.bool_)])
+        self.client = np.concatenate([self.client, np.zeros(size, np.int64)])
+        self.uploaded = np.concatenate([self.uploaded, np.zeros(size, np.int64)])
+        self.is_destination = np.concatenate([self.is_destination, np.zeros(size, np.bool_)])
 
 
 class Services:
@@ -143,8 +137,8 @@ class Services:
 
     def __init__(self) -> None:
         self.totals = Tally()
-        self.contact = np.zeros(_FIRST_ROWS, np.int64)
-        self._successor = np.arange(_FIRST_ROWS)
+        self.contact = np.zeros(FIRST_ROWS, np.int64)
+        self._successor = np.arange(FIRST_ROWS)
         self._protocol, self._port = array("B"), array("H")
         self._next = array("q")
         """The next row of the same contact."""
@@ -217,7 +211,8 @@ class Services:
             self._protocol.append(protocol)
             self._port.append(port)
             self._next.append(self._first[contact])
-            self._reserve(row)
+            if row >= len(self.contact):
+                self._reserve(row)
         self.contact[row] = contact
         self._first[contact] = row
         self._count[contact] += 1
@@ -227,9 +222,8 @@ class Services:
     def _reserve(self, row: int) -> None:
         self.totals.reserve(row)
         size = len(self.contact)
-        if row >= size:
-            self.contact = np.concatenate([self.contact, np.zeros(size, np.int64)])
-            self._successor = np.concatenate([self._successor, np.arange(size, 2 * size)])
+        self.contact = np.concatenate([self.contact, np.zeros(size, np.int64)])
+        self._successor = np.concatenate([self._successor, np.arange(size, 2 * size)])
 
 
 def _key(contact: int, protocol: int, port: int) -> bytes:

@@ -7,13 +7,14 @@ from socket import AF_INET, AF_INET6, inet_ntop
 MAX_JUDGED = 4096
 """Addresses whose answer a set of prefixes remembers; beyond that it forgets all of them."""
 
-_SPECIAL = (
+SPECIAL = (
     # IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), multicast and reserved space.
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/29",
     "192.0.0.170/31", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
     "224.0.0.0/3", "::/127", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20",
     "5f00::/16", "fc00::/7", "fe80::/10", "ff00::/8",
 )  # fmt: skip
+"""Blocks that are not routed on the internet."""
 
 
 def mac_text(mac: bytes) -> str:
@@ -77,7 +78,7 @@ class Prefixes:
         return False
 
 
-_SPECIAL_BLOCKS = Prefixes(_SPECIAL)
+_SPECIAL_BLOCKS = Prefixes(SPECIAL)
 
 
 def is_global(address: bytes) -> bool:

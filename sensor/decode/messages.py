@@ -270,14 +270,4 @@ def _is_answer(payload: bytes) -> bool:
 
 
 def _heard(segment: Segment, message: DnsAnswer | TlsHello | Joined) -> Heard:
-    return Heard(
-        segment.time,
-        segment.source_mac,
-        segment.destination_mac,
-        segment.source,
-        segment.destination,
-        segment.protocol,
-        segment.source_port,
-        segment.destination_port,
-        message,
-    )
+    return Heard(*segment[:8], message)

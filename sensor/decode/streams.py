@@ -44,7 +44,7 @@ class Stream:
         """Sequence number of the first byte of `ready`."""
         self.goal = 1
         """For its reader: bytes that must be ready before another look pays."""
-        self.opener = opener._replace(payload=b"")
+        self.opener = Segment(*opener[:10], b"", opener.length)
         """The segment that opened it, without its payload (which still has to be added)."""
         self.time = opener.time
         """Of the last segment."""

@@ -12,15 +12,12 @@ MAX_RECORDS = 256
 MAX_SERVER_NAME = 255
 """Bytes; a longer one is no host name (RFC 1035 section 2.3.4)."""
 
-MAX_PROTOCOLS = 16
-"""ALPN entries that are kept."""
-
 SIGNATURE = 6
 """Bytes after which a stream that starts with a hello can be told from most others."""
 
 HANDSHAKE, _CLIENT_HELLO = 22, 1
 _MAX_RECORD = 16_384 + 2_048
-_SERVER_NAME, _ALPN, _ECH = 0, 16, 0xFE0D
+_SERVER_NAME, _ECH = 0, 0xFE0D
 _EXTENSION = struct.Struct("!HH")
 _NAME = struct.Struct("!HBH")
 
@@ -106,7 +103,6 @@ def _hello(data: bytes, at: int, end: int) -> TlsHello | None:
     if at > end:
         return None
     name: str | None = None
-    protocols: tuple[str, ...] = ()
     ech = False
     at += 2
     stop = end - 4
@@ -116,12 +112,10 @@ def _hello(data: bytes, at: int, end: int) -> TlsHello | None:
         at += 4
         if kind == _SERVER_NAME:
             name = name or _server_name(data, at, min(at + size, end))
-        elif kind == _ALPN:
-            protocols = protocols or _protocols(data, at, min(at + size, end))
         elif kind == _ECH:
             ech = True
         at += size
-    return TlsHello(name, protocols, ech)
+    return TlsHello(name, ech)
 
 
 def _server_name(data: bytes, at: int, end: int) -> str | None:
@@ -134,17 +128,3 @@ def _server_name(data: bytes, at: int, end: int) -> str | None:
         return None
     # 4 characters for every byte: a shorter text would lose the end, which is what watchlists look at.
     return printable(data[at : at + size], 4 * MAX_SERVER_NAME)
-
-
-def _protocols(data: bytes, at: int, end: int) -> tuple[str, ...]:
-    """RFC 7301 section 3.1."""
-    found: list[str] = []
-    at += 2
-    while at < end and len(found) < MAX_PROTOCOLS:
-        size = data[at]
-        at += 1
-        if not size or at + size > end:
-            break
-        found.append(printable(data[at : at + size], 4 * 255))
-        at += size
-    return tuple(found)

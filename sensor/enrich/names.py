@@ -68,11 +68,12 @@ class NameBook:
         ttl: int | None = None,
         *,
         known: bool = True,
-    ) -> None:
+    ) -> list[Name]:
         """`client` (its MAC, or its address where the link has none) heard `names`, best first, for `address`.
 
         `known`: the client has traffic of its own; names of others, which anyone can invent, cannot push out theirs.
-        `ttl` in seconds is for names out of DNS. A name that is known already becomes new again.
+        `ttl` in seconds is for names out of DNS. A name that is known already becomes new again. Returns what `lookup`
+        says from then on.
         """
         fresh = [
             _Entry(name, now, now + _life(name, ttl) * SECOND)
@@ -80,7 +81,7 @@ class NameBook:
             if 0 < len(name.name) <= MAX_NAME_LENGTH
         ]
         if not fresh:
-            return
+            return self.lookup(client, address, now)
         self.learned += len(fresh)
         pages = self._pages(client, known=known)
         held = pages.entries.get(address) or []
@@ -98,6 +99,7 @@ class NameBook:
             self._count_out(pages, gone[1])
         while self._size > MAX_NAMES:
             self._trim()
+        return [entry.name for entry in merged]
 
     def lookup(self, client: bytes, address: bytes, now: int) -> list[Name]:
         """What this client called the address: by RANKS, newest first within a source; empty if nothing holds."""

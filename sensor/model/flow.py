@@ -1,5 +1,6 @@
 """The key of a flow in one direction."""
 
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -21,32 +22,24 @@ class FlowKey(NamedTuple):
     """One of the directions of `model.frames`."""
 
 
+_WORDS = Struct(">6sH6sH4s4sBBBBBBxx")
+"""The four words of `model.packets` as they lie in memory: ports are in network order, the VLAN id is little-endian."""
+_TAIL = Struct("8s16s")
+
+
 def unpack(words: NDArray[np.uint64], tail: NDArray[np.uint64]) -> list[FlowKey]:
     """From [4, n] words and [3, n] tails (0 for IPv4), as `model.packets` describes them."""
-    first, second, _, fourth = words
-    raw = np.ascontiguousarray(words.T).tobytes()
-    rest = np.ascontiguousarray(tail.T).tobytes()
-    facts = zip(
-        (first >> np.uint64(48)).astype(np.uint16).byteswap().tolist(),
-        (second >> np.uint64(48)).astype(np.uint16).byteswap().tolist(),
-        (fourth & np.uint64(0xFF)).tolist(),
-        ((fourth >> np.uint64(8)) & np.uint64(0xFF)).tolist(),
-        ((fourth >> np.uint64(16)) & np.uint64(0xFF)).tolist(),
-        ((fourth >> np.uint64(24)) & np.uint64(0xFF)).tolist(),
-        ((fourth >> np.uint64(32)) & np.uint64(0xFFFF)).tolist(),
-        strict=True,
-    )
     keys = []
-    for row, (source_port, destination_port, protocol, family, direction, macs, vlan) in enumerate(facts):
-        at, far = 32 * row, 24 * row
+    rows = _WORDS.iter_unpack(np.ascontiguousarray(words.T).tobytes())
+    tails = _TAIL.iter_unpack(np.ascontiguousarray(tail.T).tobytes())
+    for fields, (near, far) in zip(rows, tails, strict=True):
+        mac, port, far_mac, far_port, source, destination, protocol, family, direction, macs, low, high = fields
         if family == 6:
-            source = rest[far : far + 8] + raw[at + 16 : at + 24]
-            destination = rest[far + 8 : far + 24]
-        else:
-            source, destination = raw[at + 16 : at + 20], raw[at + 20 : at + 24]
-        near_mac = raw[at : at + 6] if macs & 1 else None
-        far_mac = raw[at + 8 : at + 14] if macs & 2 else None
+            source, destination = near + source + destination, far
+        source_mac = mac if macs & 1 else None
+        destination_mac = far_mac if macs & 2 else None
+        vlan = high << 8 | low
         keys.append(
-            FlowKey(near_mac, far_mac, source, destination, protocol, source_port, destination_port, vlan, direction)
+            FlowKey(source_mac, destination_mac, source, destination, protocol, port, far_port, vlan, direction)
         )
     return keys

@@ -55,7 +55,6 @@ class TlsHello(NamedTuple):
 
     server_name: str | None
     """As text to show; None when the hello has none or it is no host name."""
-    alpn: tuple[str, ...]
     ech: bool
     """It carries an encrypted_client_hello extension (0xfe0d), real or GREASE."""
 

@@ -46,7 +46,7 @@ class Case:
         new = np.arange(len(packets))
         times = np.full(len(packets), at)
         owners = self.classifier.classify(packets, new, times)
-        return [(*self.service(owner.service), owner.sent) for owner in owners]
+        return [(*self.service(row), sent) for row, sent in zip(owners.services, owners.sent, strict=True)]
 
     def service(self, row: int) -> tuple[str, int, int]:
         row = int(self.ledger.services.current(np.array([row]))[0])
@@ -143,10 +143,10 @@ def test_a_flow_without_room_is_reconsidered_out_of_a_second_budget(
     frames = [udp(HOME, FAR), udp(HOME, FAR_TOO), udp(HOME, "5.6.7.9", ports=(40_000, 53))]
     packets = HeaderDecoder().decode(batch([(0, frame) for frame in frames]))
     owners = case.classifier.classify(packets, np.arange(3), np.full(3, SECOND))
-    assert [owner.lasting for owner in owners] == [True, False, False]
+    assert owners.refused == [1, 2]
     again = case.classifier.reconsider(packets.key(1), 2 * SECOND - 1)
     assert again is not None
-    assert (case.service(again.service), again.sent, again.lasting) == ((FAR_TOO, 17, 9999), True, True)
+    assert (case.service(again[0]), again[1]) == ((FAR_TOO, 17, 9999), True)
     assert case.classifier.reconsider(packets.key(2), 2 * SECOND - 1) is None
 
 

@@ -38,7 +38,6 @@ D9   tests/hostile/cases.py::d9_hellos_in_pieces
 D10  tests/hostile/cases.py::d10_names_that_bite
      tests/hostile/test_cases.py::test_names_that_bite_come_out_as_plain_text
      tests/decode/test_tls.py::test_odd_names_are_escaped
-     tests/decode/test_tls.py::test_protocols_are_escaped_and_capped
 D11  tests/hostile/cases.py::d11_quic_that_is_none
      tests/hostile/test_cases.py::test_quic_that_is_none_and_leases_only_count_as_bytes
 D12  tests/hostile/cases.py::d12_fragments_and_chains
