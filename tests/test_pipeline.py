@@ -641,7 +641,7 @@ def test_after_a_step_of_the_clock_states_are_unknown_and_detectors_are_told(ste
     assert told
     assert live.now == START + 4 * SECOND + step
     assert book.at(PHONE_ID, live.now).state == "unknown"
-    assert book.reported(PHONE_ID) is False
+    assert list(book.standings()) == []
 
 
 @pytest.mark.parametrize("step", [-SECOND, SECOND, 3600 * SECOND])

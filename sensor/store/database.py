@@ -175,10 +175,9 @@ def _adopt(connection: sqlite3.Connection, schema: str, version: int, steps: Map
     if application != APPLICATION or not (written == version or written in steps):
         raise _Unusable("of another program")
     [pages] = connection.execute("PRAGMA page_count").fetchone()
-    if pages * PAGE > CHECK_BYTES:
-        return
-    [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise _Unusable(found)
+    if pages * PAGE <= CHECK_BYTES:
+        [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise _Unusable(found)
     for each in range(written, version):
         connection.executescript(f"BEGIN IMMEDIATE; {steps[each]} PRAGMA user_version={each + 1}; COMMIT;")

@@ -156,6 +156,9 @@ def spoil(kind, path):
         for at in range(1024, len(middle), 1024):
             middle[at : at + 64] = bytes(value ^ 0xFF for value in middle[at : at + 64])
         path.write_bytes(middle)
+    elif kind == "flipped second half":
+        half = len(data) // 2048 * 1024
+        path.write_bytes(data[:half] + bytes(value ^ 0xFF for value in data[half:]))
     elif kind == "text":
         path.write_text("not a database, whatever its name says\n" * 100)
     elif kind == "another program":
@@ -192,7 +195,7 @@ def test_the_damage_of_a_file_that_is_too_large_to_look_through_shows_when_it_is
     monkeypatch.setattr(database, "CHECK_BYTES", 0)
     with opened(path) as store:
         store.write(Batch(tuple(fresh(f"{n}.f", body="x" * 500) for n in range(50))))
-    spoil("flipped pages", path)
+    spoil("flipped second half", path)
     store = OutboxStore(path, Clock())
     with pytest.raises(StoreError):
         [store.read(each.number, each.sink, each.key) for each in store.open()]

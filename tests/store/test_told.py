@@ -47,7 +47,9 @@ def first_version(path):
     connection.close()
 
 
-def test_an_older_file_gets_the_tables_and_keeps_its_letters(tmp_path):
+@pytest.mark.parametrize("looked_through", [database.CHECK_BYTES, 0], ids=["a small file", "a large one"])
+def test_an_older_file_gets_the_tables_and_keeps_its_letters(looked_through, tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "CHECK_BYTES", looked_through)
     path = tmp_path / "outbox.db"
     first_version(path)
     for _ in range(2):
