@@ -12,7 +12,8 @@ from maxminddb.reader import Reader
 
 from sensor.base.times import SECOND, rfc3339
 from sensor.enrich import geo
-from sensor.enrich.geo import ATTRIBUTION, GeoDatabase
+from sensor.enrich.geo import GeoDatabase
+from sensor.enrich.mmdb import ATTRIBUTION
 from sensor.errors import DataError
 from sensor.model.destination import Place
 
