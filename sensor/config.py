@@ -320,7 +320,6 @@ def problems(config: Config) -> list[str]:
         database = GeoDatabase((path,), state_dir=config.state_dir)
         found += _refusal(database.open)
         database.close()
-    found += _refusal(lambda: config.geo.update.read("geo."))
     if config.web.token_file:
         found += _refusal(lambda: tokens.read("", config.web.token_file, "web"))
     for sink in config.sink:
