@@ -42,7 +42,9 @@ def examined(path: Path) -> Updated:
     try:
         source = open_mmdb(path)
     except (OSError, *CORRUPT) as error:
-        raise DataError(f"cannot be read as a MaxMind DB file: {said(error)}") from error
+        # The reader's own words name a path that its user never saw.
+        why = f": {said(error)}" if isinstance(error, OSError) else ""
+        raise DataError(f"cannot be read as a MaxMind DB file{why}") from error
     try:
         records = [source.record(address) for address in WELL_KNOWN]
     except CORRUPT as error:
