@@ -44,6 +44,8 @@ chmod 755 "$venv/bin/idlewire"
 put() { install -D -m 644 "$1" "$root/$2"; }
 mkdir -p "$root/usr/bin" && ln -s /opt/idlewire/venv/bin/idlewire "$root/usr/bin/idlewire"
 put systemd/idlewire.service usr/lib/systemd/system/idlewire.service
+put systemd/idlewire-geo-update.service usr/lib/systemd/system/idlewire-geo-update.service
+put systemd/idlewire-geo-update.timer usr/lib/systemd/system/idlewire-geo-update.timer
 put systemd/idlewire.sysusers usr/lib/sysusers.d/idlewire.conf
 put systemd/idlewire.tmpfiles usr/lib/tmpfiles.d/idlewire.conf
 put config/idlewire.toml etc/idlewire/idlewire.toml

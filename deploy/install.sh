@@ -16,9 +16,10 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 home=/opt/idlewire
 settings=/etc/idlewire
 state=/var/lib/idlewire
-unit=/etc/systemd/system/idlewire.service
+units=/etc/systemd/system
+unit=$units/idlewire.service
 share=/usr/local/share
-placed="$unit /usr/local/bin/idlewire $share/man/man1/idlewire.1 $share/bash-completion/completions/idlewire
+placed="$unit $units/idlewire-geo-update.service $units/idlewire-geo-update.timer /usr/local/bin/idlewire $share/man/man1/idlewire.1 $share/bash-completion/completions/idlewire
  $share/zsh/site-functions/_idlewire $share/fish/vendor_completions.d/idlewire.fish"
 
 say() { echo "install.sh: $*"; }
@@ -150,7 +151,7 @@ place_files() {
     $describe zsh >"$share/zsh/site-functions/_idlewire"
     $describe fish >"$share/fish/vendor_completions.d/idlewire.fish"
     install -m 644 "$source/config/idlewire.toml" "$home/idlewire.toml"
-    install -m 644 "$source/systemd/idlewire.service" "$unit"
+    install -m 644 "$source/systemd/idlewire.service" "$source"/systemd/idlewire-geo-update.* "$units"
     ln -sf "$home/venv/bin/idlewire" /usr/local/bin/idlewire
 }
 
@@ -188,7 +189,7 @@ report() {
 
 remove() {
     if systemd_runs && [ -e "$unit" ]; then
-        systemctl --quiet disable --now idlewire.service || true
+        systemctl --quiet disable --now idlewire.service idlewire-geo-update.timer || true
     fi
     for file in $placed; do rm -f "$file"; done
     [ ! -e "$home/FOLDERS" ] || sort -r "$home/FOLDERS" | while read -r folder; do
@@ -197,7 +198,7 @@ remove() {
     rm -rf "$home"
     ! systemd_runs || systemctl daemon-reload
     if [ "$1" = --purge ]; then
-        rm -rf "$settings" "$state"
+        rm -rf "$settings" "$state" /var/lib/systemd/timers/stamp-idlewire-geo-update.timer
         ! getent passwd idlewire >/dev/null || userdel idlewire
         say "removed with settings, state and user"
     else

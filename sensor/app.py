@@ -62,6 +62,9 @@ BEHIND = 100_000_000
 SAVE_EVERY = 14_400.0
 """Seconds between two writes of what was learned: with all tables full it is 4 MB, and all writes of a day 25 MB."""
 
+GEO_EVERY = 3_600.0
+"""Seconds between two looks for a newer IP database in the state folder."""
+
 SHOWN_EVERY = 5.0
 """Most seconds between two looks at whether capture turns, and at what the service manager shows."""
 
@@ -111,7 +114,7 @@ class App:
     def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
         """Builds everything and starts nothing. `reread`: the configuration as it is now in its file."""
         self.config = config
-        self.house = Live(config, self._deliver, clock=time.time_ns)
+        self.house = Live(config, self._deliver, clock=time.time_ns, updates=True)
         self.neighbours = self.house.neighbours = Neighbours()
         self.capture = self.house.capture = LiveCapture(
             LiveSettings(
@@ -217,6 +220,7 @@ class App:
                 Part("refresh", run=self._refresh),
                 Part("clock", run=self._tick),
                 Part("networks", run=self._follow_networks),
+                Part("geo", run=self._follow_geo),
                 Part("outbox", self.delivery.begin),
                 Part("reload", run=self.reload.run),
                 Part("reminders", run=self.delivery.remind),
@@ -321,6 +325,15 @@ class App:
     async def _follow_networks(self) -> None:
         async for local in self.capture.networks():
             self._take_over(local)
+
+    async def _follow_geo(self) -> None:
+        geo = self.house.geo
+        while True:
+            await asyncio.sleep(GEO_EVERY)
+            fresh = await asyncio.to_thread(geo.look)
+            if fresh is not None:
+                geo.adopt(fresh)
+                _log.info("IP database: %s", geo.name)
 
     async def _ready(self) -> None:
         self._show()

@@ -1,8 +1,10 @@
-"""The commands about this box: `setup` and `doctor`."""
+"""The commands about this box: `setup`, `doctor` and `geo update`."""
 
 import argparse
 import getpass
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,13 @@ def add(commands: Any, style: Any) -> None:
     doctor.add_argument("--offline", action="store_true", help="connect to no sink and no source")
     doctor.add_argument("--send", action="store_true", help="send a test message through every sink")
     doctor.set_defaults(command=_doctor)
+
+    geo = commands.add_parser("geo", help="fetch a newer IP database: geo update", epilog=GEO_EXAMPLES, **style)
+    geo.add_argument("action", choices=["update"], metavar="update", help="fetch, look at it, put it in place")
+    geo.add_argument("--config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_PATH})")
+    geo.add_argument("--force", action="store_true", help="fetch it although it did not change, take an older one")
+    geo.add_argument("--json", action="store_true", help="one JSON object")
+    geo.set_defaults(command=_geo)
 
 
 def _setup(options: argparse.Namespace) -> int:
@@ -84,6 +93,23 @@ def _doctor(options: argparse.Namespace) -> int:
                 findings.append(Finding("error", f"sink {sink.name}", str(error), "see its settings"))
     _say(report.as_json(findings) if options.json else report.as_text(findings))
     return report.code(findings)
+
+
+def _geo(options: argparse.Namespace) -> int:
+    from sensor import geo_update
+    from sensor.capture import privileges
+
+    settings = config.load(options.config)
+    url = geo_update.url_of(settings)
+    if os.geteuid() == 0:
+        # What comes from the network is no business of root's, and the folder is the sensor's.
+        user = None if settings.user == "auto" else settings.user
+        privileges.prepare_state(settings.state_dir, user)
+        privileges.preload()
+        privileges.drop(user)
+    outcome = geo_update.update(settings, url, time.time_ns(), force=options.force)
+    _say(outcome.as_json() if options.json else outcome.as_text())
+    return 0
 
 
 def _ask(question: str, default: str) -> str:
@@ -138,3 +164,11 @@ DOCTOR_EXAMPLES = """examples:
 Looks at interface, rights, offload, clock, disk, database, outbox, sinks, sources and the sensor that runs, and says
 what to do. Connects to the configured sinks and sources and to nobody else; only --send sends something. Exits with 0,
 or with 1 where something keeps the sensor from working."""
+
+GEO_EXAMPLES = """examples:
+  sudo idlewire geo update
+  sudo idlewire geo update --config lab.toml --json
+
+Fetches [geo] update_url (https), looks whether it is a whole database that places well-known addresses and is not
+older than the one that is there, and puts it into the state folder; a sensor that runs takes it within the hour.
+Whatever goes wrong, the old one stays. Exits with 0, also where nothing changed, or with 1 and the reason."""

@@ -23,7 +23,7 @@ MAX_READ = 1_000_000
 
 NEEDS_RESTART = (
     "interface", "promiscuous", "state_dir", "user", "capture", "web.listen", "web.hosts", "web.public_url",
-    "web.link_age", "geo", "account",
+    "web.link_age", "geo.databases", "account",
 )  # fmt: skip
 """Keys that are only looked at when the sensor starts."""
 
@@ -158,7 +158,7 @@ def _parts(
         foreground=ForegroundSettings(new.foreground.keys, sources),
         allow_lists=new.allow_lists if lists else (),
         web=new.web if web else WebSettings(),
-        geo=new.geo if "geo" in restart else GeoSettings(),
+        geo=GeoSettings(new.geo.databases if "geo.databases" in restart else ()),
         user=new.user if "user" in restart else "auto",
     )
 
@@ -195,7 +195,7 @@ def _listen(source: ChosenSource | None) -> str:
 
 def _plain(config: Config) -> list[str]:
     """Keys at the top that are no business of a part."""
-    parts = {"web", "sink", "foreground", "allow_lists", *NEEDS_RESTART}
+    parts = {"web", "geo", "sink", "foreground", "allow_lists", *NEEDS_RESTART}
     return [each.name for each in dataclasses.fields(config) if each.name not in parts] + ["foreground.keys"]
 
 
@@ -209,4 +209,5 @@ def _get(config: Config, key: str) -> object:
 def _with(old: Config, new: Config) -> Config:
     """The new one with what needs a restart as it is."""
     kept = {key: getattr(old, key) for key in NEEDS_RESTART if "." not in key}
-    return replace(new, **kept, web=replace(new.web, listen=old.web.listen, hosts=old.web.hosts))
+    geo = replace(new.geo, databases=old.geo.databases)
+    return replace(new, **kept, geo=geo, web=replace(new.web, listen=old.web.listen, hosts=old.web.hosts))

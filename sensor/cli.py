@@ -19,7 +19,7 @@ from sensor import __version__, box_commands, config
 from sensor.base.fields import Interface
 from sensor.cli_mutes import add_commands
 from sensor.config import Config
-from sensor.enrich.geo import ATTRIBUTION
+from sensor.enrich.mmdb import ATTRIBUTION
 from sensor.errors import ConfigError, SensorError
 
 PROGRESS_FROM = 50_000_000

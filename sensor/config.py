@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sensor.base import tokens
-from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, PublicUrl
+from sensor.base.fields import Host, Interface, Label, Listen, LocalNetwork, Mac, PublicUrl, https_url
 from sensor.base.references import with_ids
 from sensor.base.settings import build, collect, read
 from sensor.base.text import printable
 from sensor.base.units import Count, Duration, Size
 from sensor.capture import privileges
+from sensor.deliver import secret
 from sensor.deliver.routing import NotifySettings
 from sensor.deliver.sink import SINKS, Sink
 from sensor.detect.allowance import Allowance
@@ -112,7 +113,21 @@ class GeoSettings:
     """[geo]."""
 
     databases: tuple[Path, ...] = ()
-    """mmdb files, the first one first; none: the one that is built in."""
+    """mmdb files, the first one first; none: the one that is built in, or a newer one that was fetched."""
+    update_url: str = field(default="", repr=False)
+    """What `idlewire geo update` fetches; a secret, because it may hold a token."""
+    update_url_file: str = ""
+    """A file that holds it."""
+
+    def __post_init__(self) -> None:
+        """ValueError: both, or no https."""
+        secret.one_of("update_url", self.update_url, self.update_url_file, needed=False)
+        secret.checked("update_url", self.update_url, https_url)
+
+    @property
+    def update(self) -> secret.Secret:
+        """The URL, to be read."""
+        return secret.Secret("update_url", self.update_url, self.update_url_file, https_url)
 
 
 @dataclass(frozen=True, slots=True)

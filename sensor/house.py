@@ -56,9 +56,10 @@ class House:
         local: Iterable[str] = (),
         *,
         clock: Callable[[], int] = lambda: 0,
+        updates: bool = False,
     ) -> None:
-        """`clock`: ns since 1970, for sources that hear of things as they happen."""
-        self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir)
+        """`clock`: ns since 1970, for sources that hear of things as they happen; `updates`: of the IP database."""
+        self.geo = GeoDatabase(config.geo.databases, state_dir=config.state_dir, updates=updates)
         self.vendors = Vendors()
         self.names = NameBook()
         self._called = config.client_names
@@ -289,6 +290,7 @@ class House:
             "deep_tunnel": messages.stats.deep_tunnels,
             "beyond_frame": self.pipeline.headers.stats.beyond_frame,
             "geo_error": self.geo.errors,
+            "geo_refused": self.geo.refused,
             "client_returned": self.foreground.returned,
             "detector_failure": sum(self.engine.failures.values()),
             "alert_suppressed": sum(self.engine.suppressed.values()),

@@ -28,6 +28,8 @@ from sensor.lifecycle import Part
 from sensor.model.foreground import Report
 from sensor.model.frames import FrameBatch
 from sensor.model.ruling import Key, Ruling
+from tests.enrich.mmdb import database
+from tests.far_database import NOW, WORLD
 from tests.frames import FAR, FAR_TOO, HOME, PHONE, ROUTER, SECOND, answer, batch, tcp, udp
 
 PHONE_ID = PHONE.hex(":")
@@ -183,6 +185,37 @@ async def test_what_was_learned_wrongly_does_not_stop_it(monkeypatch: pytest.Mon
     async with asyncio.timeout(10):
         await app.run()
     assert (tmp_path / "learned.broken").exists()
+
+
+async def test_an_ip_database_that_comes_while_it_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A broken one at the start stops nothing; contacts that are known stay where they were."""
+    monkeypatch.setattr("sensor.app.GEO_EVERY", 0.05)
+    (tmp_path / "geo").mkdir()
+    update = tmp_path / "geo" / "updated.mmdb"
+    update.write_bytes(b"broken")
+    moved = {network: {"country_code": "CA"} for network in ("42.0.0.0/8", "8.0.0.0/8")}
+    content = database({**WORLD, **moved}, "Own-DB", NOW // SECOND)
+    app = app_with(FakeCapture([], [], []), monkeypatch, state_dir=str(tmp_path))
+
+    async def frames() -> AsyncIterator[FrameBatch]:
+        assert app.house.counters().events["geo_refused"] == 1
+        assert app.house.sensor().geo_database == "IPinfo Lite"
+        yield batch([(0, tcp(HOME, FAR)), (SECOND, tcp(HOME, FAR))])
+        (tmp_path / "new").write_bytes(content)
+        (tmp_path / "new").replace(update)
+        while app.house.sensor().geo_database != "Own-DB":
+            await asyncio.sleep(0.02)
+        yield batch([(2 * SECOND, tcp(HOME, FAR)), (3 * SECOND, tcp(HOME, "8.8.8.8")), (4 * SECOND, tcp(HOME, FAR))])
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(app.capture, "batches", frames)
+    app.house.open()
+    async with asyncio.timeout(20):
+        await app.run()
+    assert {row.address: row.place.country for row in app.house.destinations(None)} == {FAR: "CN", "8.8.8.8": "CA"}
+    assert app.house.sensor().attribution is None
+    app.house.close()
 
 
 @pytest.mark.parametrize("known_at_first", [True, False])

@@ -2,12 +2,17 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sensor import cli
 from sensor.config import load
+from tests.far_database import TOKEN, serving, world
 
 
 @pytest.fixture
@@ -97,3 +102,30 @@ def test_doctor_and_a_file_with_a_mistake(
     (tmp_path / "lab.toml").write_text("interfaces = 1")
     assert cli.main(["doctor", "--config", str(tmp_path / "lab.toml"), "--offline"]) == 1
     assert "interfaces: unknown key; did you mean 'interface'?" in capsys.readouterr().out
+
+
+def geo_update(path: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+    """As it is typed, in a process of its own, since root gives up its rights."""
+    command = [sys.executable, "-m", "sensor", "geo", "update", "--config", str(path), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    assert TOKEN not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_geo_update_as_it_is_typed(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text("")
+    code, _, said = geo_update(path)
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("geo.update_url: not set, so nothing is fetched. Set it")
+    with serving(tmp_path) as far:
+        far.body = world(int(time.time()))
+        (tmp_path / "url").write_text(far.url())
+        settings = f'state_dir = "{tmp_path}/state"\nuser = "root"\n[geo]\nupdate_url_file = "{tmp_path}/url"\n'
+        path.write_text(settings)
+        code, shown, said = geo_update(path, "--json", SSL_CERT_FILE=str(tmp_path / "ca.pem"))
+        assert (code, said) == (0, "")
+        assert json.loads(shown)["outcome"] == "updated"
+        code, shown, said = geo_update(path)
+        assert (code, shown) == (1, "")
+        assert said == f"https://127.0.0.1:{far.port}/…: its certificate cannot be trusted\n"

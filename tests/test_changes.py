@@ -8,6 +8,7 @@ import pytest
 from sensor.changes import NEEDS_RESTART, Plan, plan, read_files
 from sensor.config import parse
 from sensor.errors import ConfigError
+from tests.enrich.mmdb import database
 
 LAB = {"name": "lab", "type": "webhook", "url": "http://127.0.0.1:9/a"}
 PUSH = {"push": {"phone": [{"client": "60:38:e0:c5:35:a0", "token": "a" * 20}]}}
@@ -71,6 +72,19 @@ def test_what_needs_a_restart_is_named_and_left_as_it_is(key: str, new: dict[str
 def test_a_further_server_of_a_source_needs_one_too() -> None:
     with_listen = {"push": {**PUSH["push"], "listen": "127.0.0.1:8471"}}
     assert changed({"foreground": PUSH}, {"foreground": with_listen}).restart == ["foreground.push.listen"]
+
+
+def test_what_is_fetched_is_no_business_of_the_daemon(tmp_path: Path) -> None:
+    found = changed({}, {"geo": {"update_url_file": str(tmp_path / "none")}})
+    assert (found.restart, found.changed) == ([], [])
+    assert found.config.geo.update_url_file == str(tmp_path / "none")
+
+
+def test_databases_stay_until_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "a.mmdb"
+    path.write_bytes(database({"8.0.0.0/8": {"country_code": "US"}}, "Own-DB", 1_790_000_000))
+    found = changed({}, {"geo": {"databases": [str(path)]}})
+    assert (found.restart, found.config.geo.databases) == (["geo.databases"], ())
 
 
 def test_what_cannot_work_is_refused_line_by_line(tmp_path: Path) -> None:

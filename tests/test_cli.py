@@ -16,7 +16,7 @@ import pytest
 from sensor import __version__, cli
 from sensor.capture import privileges
 from sensor.config import DEFAULT_PATH, Config
-from sensor.enrich.geo import ATTRIBUTION
+from sensor.enrich.mmdb import ATTRIBUTION
 from sensor.errors import ConfigError
 from tests.frames import (
     FAR,

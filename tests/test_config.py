@@ -442,6 +442,26 @@ def test_what_only_this_machine_knows_is_wrong_is_found_too(tmp_path: Path) -> N
     assert [each.name for each in tmp_path.iterdir()] == ["text.mmdb"], "it only reads"
 
 
+@pytest.mark.parametrize(
+    ("geo", "line"),
+    [
+        ({"update_url": "http://a.example/kanarienvogel0123"}, "geo.update_url: the URL must begin with https://"),
+        (
+            {"update_url": "https://a.example", "update_url_file": "/x"},
+            "geo: give one of update_url and update_url_file",
+        ),
+        ({"updat_url": "https://a.example/kanarienvogel0123"}, "geo.updat_url: unknown key; did you mean"),
+        ({"databases": ["/x"], "update_url": 5}, "geo.update_url: expected text"),
+    ],
+)
+def test_where_a_database_comes_from(geo: dict[str, object], line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({"geo": geo})
+    [problem] = caught.value.problems
+    assert problem.startswith(line)
+    assert "kanarien" not in problem
+
+
 def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("http://127.0.0.1:9000/hook")
     sink = f'[[sink]]\nname = "lab"\ntype = "webhook"\nurl_file = "{tmp_path}/url"'

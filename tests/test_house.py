@@ -7,7 +7,7 @@ import pytest
 
 from sensor import __version__
 from sensor.config import Config, parse
-from sensor.enrich.geo import ATTRIBUTION
+from sensor.enrich.mmdb import ATTRIBUTION
 from sensor.house import House
 from sensor.model.alert import Alert
 from sensor.model.foreground import Report

@@ -224,6 +224,17 @@ class Port(int):
         return super().__new__(cls, number)
 
 
+def https_url(text: str) -> None:
+    """ValueError, without the text: it is no https URL with a host, written in one line."""
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not text.isprintable() or not text.isascii() or " " in text:
+        raise ValueError("the URL must begin with https:// and a host, in one line without blanks")
+
+
 def is_mac(text: str) -> bool:
     """Whether it reads as a MAC address."""
     try:

@@ -34,7 +34,7 @@ SECRETS = frozenset({"url", "token", "secret", "password"})
 NO_SECRETS = frozenset({"public_url"})
 """Keys that only end like one."""
 
-GUARDED = frozenset({"foreground", "sink"})
+GUARDED = frozenset({"foreground", "geo", "sink"})
 """Tables in which secrets are set: one that was put under a wrong key must not be shown either."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}", re.ASCII)

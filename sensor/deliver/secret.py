@@ -47,9 +47,13 @@ class Secret:
 
     def prepare(self, sink: str) -> None:
         """Read the file, if it is one. ConfigError names the sink, the key and the file."""
+        self.read(f"sink {sink}: ")
+
+    def read(self, owner: str) -> None:
+        """As `prepare`, for other tables: `owner` is what stands before the key, as in "geo."."""
         if not self._file:
             return
-        where = f"sink {sink}: {self._key}_file: {self._file}"
+        where = f"{owner}{self._key}_file: {self._file}"
         try:
             with Path(self._file).open("rb") as file:
                 content = file.read(MAX_SECRET + 1)

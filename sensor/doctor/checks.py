@@ -180,7 +180,7 @@ def places(facts: Facts) -> Iterator[Finding]:
         days = (facts.now - built) // (86_400 * SECOND)
         if facts.now - built > OLD_GEO:
             yield Finding(
-                "warning", "database", f"{name} is {days} days old: some places are wrong by now", "update it"
+                "warning", "database", f"{name} is {days} days old: some places are wrong by now", "idlewire geo update"
             )
         else:
             yield Finding("ok", "database", f"{name}, {max(days, 0)} days old")

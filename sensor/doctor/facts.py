@@ -24,7 +24,8 @@ from sensor.capture.survey import Survey, survey
 from sensor.config import Config
 from sensor.doctor.reach import Reached, endpoints, reach
 from sensor.enrich.geo import GeoDatabase
-from sensor.errors import SensorError
+from sensor.enrich.updated import FILE, examined
+from sensor.errors import DataError, SensorError
 
 T = TypeVar("T")
 
@@ -210,7 +211,15 @@ def _geo(settings: Config) -> tuple[str, int] | str | None:
     """The built-in one is looked at as the sensor unpacked it, or unpacked elsewhere: nothing is left behind."""
     unpacked = sorted(settings.state_dir.glob("*.mmdb"))[:1] if os.access(settings.state_dir, os.R_OK) else []
     with TemporaryDirectory(prefix="idlewire-doctor-") as folder:
-        return _built(GeoDatabase(settings.geo.databases or unpacked, state_dir=Path(folder)))
+        found = _built(GeoDatabase(settings.geo.databases or unpacked, state_dir=Path(folder)))
+    if settings.geo.databases or not isinstance(found, tuple):
+        return found
+    try:
+        fetched = examined(settings.state_dir / FILE).source
+    except DataError:
+        return found
+    fetched.close()
+    return max(found, (fetched.name, fetched.built_at), key=lambda each: each[1])
 
 
 def _built(database: GeoDatabase) -> tuple[str, int] | str | None:

@@ -9,12 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from sensor.base.times import SECOND
 from sensor.errors import DataError
 
 DATA = Path(__file__).parent / "data"
 """Data files of this room; their origin and licences: `data/LICENSES.md`."""
+
+SHIPPED = DATA / "ipinfo_lite.mmdb.xz"
 
 PART_LIFETIME = 600
 """Seconds after which an unfinished copy that nobody writes to is what a crash left, and is removed."""
@@ -33,7 +37,7 @@ class Unpacked:
     """The state folder could not take it: the caller removes `path` as soon as it has opened it."""
 
 
-def unpack(state_dir: Path, shipped: Path = DATA / "ipinfo_lite.mmdb.xz") -> Unpacked:
+def unpack(state_dir: Path, shipped: Path = SHIPPED) -> Unpacked:
     """The shipped database, unpacked into `state_dir` unless exactly this one lies there already.
 
     The facts (name, file, size, sha256) stand in the `.json` beside `shipped`. A copy with another checksum
@@ -48,7 +52,7 @@ def unpack(state_dir: Path, shipped: Path = DATA / "ipinfo_lite.mmdb.xz") -> Unp
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         part = _copy(shipped, state_dir, file, checksum)
-        _place(part, target)
+        place(part, target)
     except OSError as error:
         _log.warning(
             "no place for the IP database in state_dir %s (%s): using a temporary copy; "
@@ -59,13 +63,46 @@ def unpack(state_dir: Path, shipped: Path = DATA / "ipinfo_lite.mmdb.xz") -> Unp
     return Unpacked(target, name, temporary=False)
 
 
+def shipped_at(shipped: Path = SHIPPED) -> int:
+    """When the shipped database was built, ns since 1970. DataError: the package is damaged."""
+    sidecar = _sidecar(shipped)
+    try:
+        built = datetime.fromisoformat(json.loads(sidecar.read_bytes())["built_at"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{sidecar} cannot be read ({error}): install idlewire again") from error
+    return int(built.timestamp()) * SECOND
+
+
+def place(part: Path, target: Path) -> None:
+    """Renames a complete file over `target` and puts that on the disk; clears what a crash left. OSError."""
+    now = part.stat().st_mtime
+    try:
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        with suppress(OSError):
+            if left.stat().st_mtime < now - PART_LIFETIME:
+                left.unlink()
+
+
 def _facts(shipped: Path) -> tuple[str, str, int, str]:
-    sidecar = shipped.with_suffix("").with_suffix(".json")
+    sidecar = _sidecar(shipped)
     try:
         facts = json.loads(sidecar.read_bytes())
         return str(facts["name"]), str(facts["file"]), int(facts["size"]), str(facts["sha256"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{sidecar} cannot be read ({error}): install idlewire again") from error
+
+
+def _sidecar(shipped: Path) -> Path:
+    return shipped.with_suffix("").with_suffix(".json")
 
 
 def _is_intact(path: Path, size: int, checksum: str) -> bool:
@@ -107,24 +144,6 @@ def _chunks(shipped: Path, checksum: str) -> Iterator[bytes]:
         raise DataError(f"{shipped} cannot be unpacked ({error}): install idlewire again") from error
     if digest.hexdigest() != checksum:
         raise DataError(f"{shipped} is damaged (its checksum is another): install idlewire again")
-
-
-def _place(part: Path, target: Path) -> None:
-    now = part.stat().st_mtime
-    try:
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    for left in target.parent.glob(f".{target.name}.*.part"):
-        with suppress(OSError):
-            if left.stat().st_mtime < now - PART_LIFETIME:
-                left.unlink()
 
 
 def _temporary(shipped: Path, file: str, size: int, checksum: str, state_dir: Path) -> Path:

@@ -16,6 +16,7 @@ from sensor.base.fields import (
     Owner,
     Port,
     PublicUrl,
+    https_url,
     is_mac,
 )  # fmt: skip
 
@@ -204,3 +205,19 @@ def test_what_is_no_port(number):
     assert Port(65_535) == 65_535
     with pytest.raises(ValueError, match="from 1 to 65535"):
         Port(number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://a.example/x", "https:///x", "ftp://a.example", "a.example/x", "https://a.example/\nx", "https://[x/",
+     "https://a.example:99999/x", "https://a.example/a b"],
+)  # fmt: skip
+def test_what_is_no_https_url_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^the URL must begin with https://") as caught:
+        https_url(text)
+    assert text not in str(caught.value)
+
+
+def test_an_https_url() -> None:
+    https_url("https://ipinfo.io/data/ipinfo_lite.mmdb?token=abc")
+    https_url("https://download.example/free/lite-{month}.mmdb.gz")

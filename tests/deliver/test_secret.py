@@ -63,3 +63,8 @@ def test_a_file_that_holds_none(tmp_path, content, said):
 def test_a_path_that_is_none():
     with pytest.raises(ConfigError, match=r"token_file: .*: not a path"):
         Secret("token", "", "a\0b").prepare("lab")
+
+
+def test_of_another_table(tmp_path):
+    with pytest.raises(ConfigError, match=rf"^geo\.update_url_file: {tmp_path}/url: No such file"):
+        Secret("update_url", "", f"{tmp_path}/url").read("geo.")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sensor.enrich.embedded import DATA, unpack
-from sensor.enrich.geo import ATTRIBUTION, GeoDatabase
+from sensor.enrich.geo import GeoDatabase
+from sensor.enrich.mmdb import ATTRIBUTION
 from sensor.errors import DataError
 
 CONTENT = b"what the database holds " * 100_000

@@ -12,9 +12,12 @@ from maxminddb.reader import Reader
 
 from sensor.base.times import SECOND, rfc3339
 from sensor.enrich import geo
-from sensor.enrich.geo import ATTRIBUTION, GeoDatabase
+from sensor.enrich.geo import GeoDatabase
+from sensor.enrich.mmdb import ATTRIBUTION
+from sensor.enrich.updated import FILE
 from sensor.errors import DataError
 from sensor.model.destination import Place
+from tests.far_database import WORLD
 
 ROOT = Path(__file__).parents[2]
 Mmdb = Callable[..., Path]
@@ -227,3 +230,54 @@ def test_once_open_it_needs_no_file_and_no_import(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert ran.stdout.startswith("US 17")
+
+
+def test_an_update_that_cannot_be_used_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "geo").mkdir()
+    update = tmp_path / FILE
+    for count, content in enumerate((b"", b"no database", bytes(100_000)), 1):
+        update.write_bytes(content)
+        database = GeoDatabase(state_dir=tmp_path, updates=True)
+        database.open()
+        assert (database.name, database.refused) == ("IPinfo Lite", 1)
+        assert len(caplog.records) == count
+        assert f"{update} cannot be read as a MaxMind DB file" in caplog.text
+        assert database.look() is None, "it is said once"
+        database.close()
+
+
+def test_updates_come_and_go_beside_the_embedded_one(tmp_path: Path, mmdb: Mmdb) -> None:
+    database = GeoDatabase(state_dir=tmp_path, updates=True)
+    database.open()
+    (tmp_path / "geo").mkdir()
+    for name, country in (("a", "CA"), ("b", "MX")):
+        record = {"country_code": country, "asn": "AS1", "as_name": "One"}
+        mmdb(f"{name}.mmdb", {**WORLD, "8.0.0.0/8": record}, built_at=1_795_000_000).rename(tmp_path / FILE)
+        fresh = database.look()
+        assert fresh is not None
+        database.adopt(fresh)
+        assert database.lookup(GOOGLE).country == country, "what was remembered holds no more"
+        assert database.look() is None
+    (tmp_path / FILE).write_bytes(b"x")
+    assert database.look() is None
+    (tmp_path / FILE).unlink()
+    assert database.look() is None
+    assert (database.lookup(GOOGLE).country, database.refused) == ("MX", 1)
+    mmdb("old.mmdb", WORLD, built_at=1_700_000_000).rename(tmp_path / FILE)
+    fresh = database.look()
+    assert fresh is not None
+    database.adopt(fresh)
+    assert database.name == "IPinfo Lite", "the newer of both"
+    database.close()
+    assert database.lookup(GOOGLE) == Place()
+
+
+def test_an_update_is_used_from_the_start_on_but_not_beside_named_files(tmp_path: Path, mmdb: Mmdb) -> None:
+    (tmp_path / "geo").mkdir()
+    mmdb("new.mmdb", WORLD, kind="Own-DB", built_at=1_795_000_000).rename(tmp_path / FILE)
+    named = mmdb("named.mmdb", {"8.0.0.0/8": {"country_code": "SG"}}, kind="Named")
+    for databases, updates, name in (((), True, "Own-DB"), ((), False, "IPinfo Lite"), ((named,), True, "Named")):
+        database = GeoDatabase(databases, state_dir=tmp_path, updates=updates)
+        database.open()
+        assert (database.name, database.look()) == (name, None)
+        database.close()
