@@ -208,6 +208,9 @@ def _get(config: Config, key: str) -> object:
 
 def _with(old: Config, new: Config) -> Config:
     """The new one with what needs a restart as it is."""
-    kept = {key: getattr(old, key) for key in NEEDS_RESTART if "." not in key}
-    geo = replace(new.geo, databases=old.geo.databases)
-    return replace(new, **kept, geo=geo, web=replace(new.web, listen=old.web.listen, hosts=old.web.hosts))
+    kept: dict[str, dict[str, Any]] = {"": {}}
+    for key in NEEDS_RESTART:
+        table, _, name = key.rpartition(".")
+        kept.setdefault(table, {})[name] = _get(old, key)
+    tables = {table: replace(getattr(new, table), **keys) for table, keys in kept.items() if table}
+    return replace(new, **kept[""], **tables)

@@ -59,6 +59,8 @@ def test_a_sink_of_another_type_is_another_one() -> None:
         ("capture", {"capture": {"ring": "1MiB"}}),
         ("web.listen", {"web": {"listen": "127.0.0.1:1"}}),
         ("web.hosts", {"web": {"hosts": ["router.lan"]}}),
+        ("web.public_url", {"web": {"public_url": "http://router.lan:8470"}}),
+        ("web.link_age", {"web": {"link_age": "1d"}}),
         ("account", {"account": {"max_clients": 5}}),
     ],
 )
