@@ -694,3 +694,13 @@ def refused(key: str, value: object) -> list[str]:
     except ConfigError as error:
         return list(error.problems)
     return []
+
+
+def test_credentials_of_the_service_are_judged_by_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = "/run/credentials/idlewire.service/slack_url"
+    made = config.parse({"sink": [{"name": "lab", "type": "slack", "url_file": file}]})
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert config.problems(made) == []
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/idlewire.service")
+    [found] = config.problems(made)
+    assert file in found
