@@ -380,6 +380,7 @@ async def _refresh_all(sources: Sequence[Source], client: str) -> None:
 def run_daemon(config: Config, reread: Callable[[], Config] | None = None) -> None:
     """Runs one sensor until it is told to stop; on SIGHUP its configuration is what `reread` says. SensorError."""
     app = App(config, reread)
+    signal.signal(signal.SIGHUP, lambda *_: app.reload.request())  # until the loop has it: by default it ends us
     app.prepare()
     try:
         asyncio.run(app.run())

@@ -5,6 +5,8 @@ Reads files and may take its time: it is called in a thread. Whatever it raises 
 
 import dataclasses
 import hashlib
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +30,7 @@ NEEDS_RESTART = (
 """Keys that are only looked at when the sensor starts."""
 
 Digests = dict[str, bytes | None]
-"""File -> what was in it; None: it cannot be read."""
+"""File -> what was in it; None: we may not read it; b"": it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,17 @@ class _Stale:
 
 
 def _digest(name: str) -> bytes | None:
+    """None where we may not look; b"" where it is not there: whoever needs it says so. Never waits for a pipe."""
     try:
-        with Path(name).open("rb") as file:
+        opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise ConfigError(f"{name}: not a regular file")
             return hashlib.sha256(file.read(MAX_READ)).digest()
-    except (OSError, ValueError):
+    except PermissionError:
         return None
+    except (OSError, ValueError):
+        return b""
 
 
 def _files(settings: Any) -> list[str]:

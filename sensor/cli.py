@@ -9,6 +9,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # Until the daemon listens to it; what it would read again is read later in the same start.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from sensor.app import run_daemon
 
     def settings() -> Config:

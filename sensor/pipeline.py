@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensor.account.classify import Classifier
 from sensor.account.flows import SPAN, FlowTable
-from sensor.account.ledger import AWAY, UNSETTLED, Ledger, Limits
+from sensor.account.ledger import AWAY, UNSETTLED, Ledger, Limits, client_id
 from sensor.account.locality import Local
 from sensor.account.timeline import LEAP, Timeline
 from sensor.account.usage import Usage
@@ -324,6 +324,7 @@ class Pipeline:
         for client in self.ledger.gone:
             if client not in self.ledger.clients:
                 self._names.forget(client)
+                self.usage.forget(client_id(client))
         self.ledger.release()
 
     def _names_of(self, contact: Contact, now: int) -> list[Name]:

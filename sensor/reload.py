@@ -13,7 +13,8 @@ import os
 import pwd
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sensor.base.references import named
@@ -23,11 +24,15 @@ from sensor.deliver.delivery import Delivery
 from sensor.deliver.journal import Journal
 from sensor.deliver.metrics import Metrics
 from sensor.deliver.outbox import Outbox
+from sensor.deliver.sink import Sink
 from sensor.deliver.web.admin import Admin
 from sensor.errors import ConfigError, SensorError
 from sensor.foreground.running import Runners
 from sensor.foreground.settings import ChosenSource
 from sensor.house import House
+
+OPEN_SECONDS = 10.0
+"""For a sink to open."""
 
 CHUNK = 250
 """Contacts that are matched anew in one turn of the loop: some milliseconds."""
@@ -110,11 +115,7 @@ class Reload:
 
     async def _apply(self, new: Plan) -> None:
         parts, config = self._parts, new.config
-        for name, sink in new.sinks.items():
-            try:
-                await sink.open()
-            except (SensorError, OSError) as error:
-                raise ConfigError(f"sink {name}: {error}") from None
+        await _opened(new.sinks)
         for name in new.gone:
             await self._change_source(name, None)
         for source in new.sources:
@@ -177,6 +178,26 @@ class Reload:
         while self._parts.house.pipeline.relearn(start, start + CHUNK):
             start += CHUNK
             await asyncio.sleep(0)
+
+
+async def _opened(sinks: Mapping[str, Sink]) -> None:
+    """Opens all of them, or none. ConfigError."""
+    opened: list[Sink] = []
+    try:
+        for name, sink in sinks.items():
+            opened.append(sink)
+            try:
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await sink.open()
+            except TimeoutError:
+                raise ConfigError(f"sink {name}: does not open within {OPEN_SECONDS:.0f} s") from None
+            except (SensorError, OSError) as error:
+                raise ConfigError(f"sink {name}: {error}") from None
+    except BaseException:
+        for sink in opened:
+            with suppress(Exception):
+                await sink.close()
+        raise
 
 
 def with_remedy(problem: str) -> str:

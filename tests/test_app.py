@@ -521,3 +521,22 @@ def test_token_files_are_read_before_rights_are_dropped(monkeypatch: pytest.Monk
     )
     with pytest.raises(ConfigError, match=r"^foreground\.push\.phone\[0\]\.token_file: .*No such file"):
         app.prepare()
+
+
+def test_a_reload_that_is_asked_for_during_the_start_is_kept_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default SIGHUP ends a process, and a service manager takes that for a wanted end."""
+    asked: list[str] = []
+    monkeypatch.setattr("sensor.reload.Reload.request", lambda _: asked.append("reload"))
+
+    def prepare(_: App) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(App, "prepare", prepare)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(ConfigError, match="enough"):
+            run_daemon(parse(SETTINGS))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert asked == ["reload"]

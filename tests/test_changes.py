@@ -1,5 +1,7 @@
 """What differs between two configurations, and whether the other one can be taken."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +116,13 @@ def test_a_secret_that_changed_in_its_file_makes_a_new_sink(tmp_path: Path) -> N
     assert set(plan(config, config, known).sinks) == {"lab"}
 
 
-def test_a_secret_that_cannot_be_read_any_more_goes_on_as_it_was(tmp_path: Path) -> None:
+def _forbidden(*_: object) -> int:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_secret_that_cannot_be_read_any_more_goes_on_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, token, push = tmp_path / "url", tmp_path / "token", tmp_path / "push"
     for file in (url, token, push):
         file.write_text(f"http://127.0.0.1:9/{file.name}")
@@ -126,8 +134,7 @@ def test_a_secret_that_cannot_be_read_any_more_goes_on_as_it_was(tmp_path: Path)
         }
     )
     known = read_files(config)
-    for file in (url, token, push):
-        file.unlink()
+    monkeypatch.setattr(os, "open", _forbidden)
     found = plan(config, config, known)
     assert (found.sinks, found.sources, found.admin) == ({}, (), None)
     assert found.kept == sorted(map(str, (url, token, push)))
@@ -143,3 +150,20 @@ def test_a_list_of_ones_own_is_read_again(tmp_path: Path) -> None:
     found = plan(config, config, known).allowances
     assert found is not None
     assert [each.name for each in found] == ["c"]
+
+
+def test_a_file_that_is_gone_is_refused_as_at_a_start(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a" * 20)
+    config = parse({"web": {"token_file": str(file)}})
+    known = read_files(config)
+    file.unlink()
+    with pytest.raises(ConfigError, match="No such file"):
+        plan(config, config, known)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="pipe: not a regular file"):
+        changed({}, {"web": {"token_file": str(pipe)}})

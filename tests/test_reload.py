@@ -1,6 +1,7 @@
 """A reload, on the real parts without an interface; with one it is tried in tests/system/test_reload.py."""
 
 import asyncio
+import errno
 import logging
 import os
 import time
@@ -14,6 +15,7 @@ import pytest
 from sensor.app import App
 from sensor.changes import read_files
 from sensor.config import Config, parse
+from sensor.deliver.chat.webhook import Webhook
 from sensor.errors import ConfigError
 from sensor.model.foreground import Report
 from sensor.reload import with_remedy
@@ -132,6 +134,48 @@ async def test_sinks(start: Any) -> None:
         kept = after["hook"].sink
         await one.take(sink=[{**HOOK, "url": "http://127.0.0.1:1/b", "min_severity": "critical"}])
         assert one.app.delivery.outboxes[0].sink is kept, "an unchanged sink keeps its connection"
+
+
+async def test_sinks_are_all_opened_or_none(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were open by then are closed again; one that hangs holds up nobody for ever."""
+    closed: list[str] = []
+
+    async def opened(self: Webhook) -> None:
+        if self.name == "bad":
+            raise OSError(errno.ENOSPC, "full")
+        if self.name == "slow":
+            await asyncio.Event().wait()
+
+    async def close(self: Webhook) -> None:
+        closed.append(self.name)
+
+    monkeypatch.setattr("sensor.reload.OPEN_SECONDS", 0.05)
+    async with start(sink=[HOOK]) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(Webhook, "open", opened)
+            patch.setattr(Webhook, "close", close)
+            for name in ("bad", "slow"):
+                await one.take("refused", sink=[HOOK, {**HOOK, "name": "first"}, {**HOOK, "name": name}])
+            assert closed == ["first", "bad", "first", "slow"]
+            assert [each.name for each in one.app.delivery.outboxes] == ["hook"]
+
+
+async def test_a_sink_that_does_not_close_is_no_reason_to_end(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    closes = Webhook.close
+
+    async def close(sink: Webhook) -> None:
+        await closes(sink)
+        raise OSError(errno.EIO, "broken")
+
+    async with start(sink=[HOOK, {**HOOK, "name": "other"}], **watch("a", cidrs=["0.0.0.0/0"])) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(Webhook, "close", close)
+            await one.take(sink=[HOOK], **watch("a", cidrs=["0.0.0.0/0"]))
+            await asyncio.sleep(0.05)
+        one.feed(tcp(HOME, FAR))
+        async with asyncio.timeout(5):
+            while not one.app.delivery.outboxes[0].last_error:
+                await asyncio.sleep(0.01)
 
 
 async def test_sources(start: Any) -> None:

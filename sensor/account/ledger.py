@@ -50,6 +50,9 @@ EVICTED_AT_ONCE = 16
 """One part in so many of a full table is evicted together, because finding the coldest costs a pass."""
 
 
+MAC_BYTES = 6
+"""Addresses have 4 or 16."""
+
 UNSETTLED = Place()
 """The place of a contact that was just opened, until the pipeline looked it up."""
 
@@ -249,8 +252,7 @@ class Ledger:
         if not self._room_for_client(time):
             self.stats.refused_clients += 1
             return self._other
-        identity = mac_text(ends.mac) if ends.mac else address_text(ends.client)
-        return self._add_client(key, ends.mac, time, identity)
+        return self._add_client(key, ends.mac, time, client_id(key))
 
     def _room_for_client(self, time: int) -> bool:
         second, count = self._fresh_clients
@@ -373,3 +375,8 @@ class Ledger:
     def _retire_country(self, identity: str, country: str | None, sent: int) -> None:
         key = (identity, country)
         self.retired_countries[key] = self.retired_countries.get(key, 0) + sent
+
+
+def client_id(key: bytes) -> str:
+    """Of a client by its key: the MAC, or the address where the link carries none."""
+    return mac_text(key) if len(key) == MAC_BYTES else address_text(key)

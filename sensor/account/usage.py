@@ -18,7 +18,7 @@ OTHER = "other"
 
 
 class Usage:
-    """Sums that never fall."""
+    """Sums that never fall, but for those of clients that are forgotten: they go on in OTHER's."""
 
     def __init__(self) -> None:
         self.sent: Counter[tuple[str, State]] = Counter()
@@ -26,6 +26,8 @@ class Usage:
         self.idle: Counter[tuple[str, str | None]] = Counter()
         """(client id, country; None: unknown) -> bytes sent in background."""
         self._clients: set[str] = set()
+        self._countries: dict[str, list[str | None]] = {}
+        """Of the keys in `idle`, by client."""
 
     def add(self, clients: Sequence[str], states: NDArray[np.int8], sent: NDArray[np.int64]) -> None:
         """One second: [n] client ids, their states, and what they sent."""
@@ -42,4 +44,16 @@ class Usage:
         key = client, country
         if key not in self.idle and len(self.idle) >= MAX_PLACES:
             key = OTHER, None
+        if key not in self.idle:
+            self._countries.setdefault(key[0], []).append(key[1])
         self.idle[key] += sent
+
+    def forget(self, client: str) -> None:
+        """The client is not known any more: what it sent counts for OTHER, and its room is free."""
+        self._clients.discard(client)
+        for state in STATES:
+            if (client, state) in self.sent:
+                self.sent[OTHER, state] += self.sent.pop((client, state))
+        for country in self._countries.pop(client, ()):
+            sent = self.idle.pop((client, country))
+            self.add_idle(OTHER, country, sent)

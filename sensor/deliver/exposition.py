@@ -55,8 +55,6 @@ def _escaped(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value}.0"
     if math.isfinite(value):
-        return repr(value)
+        return repr(float(value))  # numpy's own numbers and bool write their type
     return "NaN" if math.isnan(value) else f"{value:+}".replace("inf", "Inf")

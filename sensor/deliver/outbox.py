@@ -197,8 +197,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Closes the sink, and those that were to follow."""
-        for sink in (self.sink, *self._next):
-            await sink.close()
+        await self._let_go(self.sink, *self._next)
 
     async def run(self) -> None:
         """Send until cancelled, or until `drain` or `retire` is through."""
@@ -228,14 +227,16 @@ class Outbox:
 
     async def _change(self) -> None:
         *old, self.sink = (self.sink, *self._next)
-        self._next.clear()
-        self.gone = self.last_error = None
+        self._next, self.gone, self.last_error = [], None, None
         self._schedule.begin_anew(self.sink.pause)
-        for sink in old:
+        await self._let_go(*old)
+
+    async def _let_go(self, *sinks: Sink) -> None:
+        for sink in sinks:
             try:
                 await sink.close()
-            except Exception as error:  # noqa: BLE001  # as in `_attempt`
-                log.warning("sink %s: the one before it did not close: %s", self.name, type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # as in `_asked`
+                log.warning("sink %s: did not close: %s", self.name, type(error).__name__)
 
     async def _sleep(self, seconds: float | None) -> None:
         self._wake.clear()

@@ -83,7 +83,7 @@ class Engine:
     def relearn(self, contact: Contact, now: int) -> None:
         """Other watches and allowances hold: which speak for this contact?"""
         if self._owners is not None:
-            self._owners.learned(contact)
+            self._owners.relearned(contact)
         for detector in self._relearned:
             self._guarded(detector, lambda one: one.relearned(contact, now))
 

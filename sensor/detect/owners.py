@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensor.detect.allowance import Allowance, Allowances
 from sensor.detect.groups import Groups, Movement
-from sensor.detect.watch import Matcher, Watch
+from sensor.detect.watch import Matcher, Watch, places
 from sensor.model.activity import Activity, Contact
 from sensor.model.foreground import UNKNOWN
 
@@ -47,6 +47,8 @@ class Owners:
         self._allowances = allowances
         self._owner_of = owner_of
         self._groups: Groups[Label] = Groups()
+        self._edited: set[str] = set()
+        """Watches that match other places than before the last `retune`."""
         self._unmatched: dict[int, Contact] = {}
         """Contacts that are in no group yet, by row; as many as the account keeps."""
 
@@ -63,7 +65,11 @@ class Owners:
 
         A label keeps of its own what still holds. What came new is found when its contacts are learned once more.
         """
+        before = {str(each.watch.name): places(each.watch) for each in self._matchers}
         self._matchers = [Matcher(watch) for watch in watches if watch.enabled]
+        self._edited = {
+            name for each in self._matchers if before.get(name := str(each.watch.name)) != places(each.watch)
+        }
         self._allowances = allowances
         names = {str(each.watch.name) for each in self._matchers}
 
@@ -76,6 +82,13 @@ class Owners:
 
         self._groups.relabel(translate)
         return translate
+
+    def relearned(self, contact: Contact) -> None:
+        """Other watches hold: a match stays only where its watch means the same places."""
+        label = self._groups.label(contact.row)
+        if label is not None and label.watch in self._edited:
+            self._groups.put(contact, label._replace(watch=None))
+        self.learned(contact)
 
     def forgotten(self, row: int) -> None:
         """The contact of that row is no more."""

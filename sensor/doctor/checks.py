@@ -34,7 +34,7 @@ def configuration(facts: Facts) -> Iterator[Finding]:
     if facts.reload_ok is False:
         yield Finding(
             "warning", "configuration", "the sensor runs an older one: the last reload was refused",
-            "mend the file, then: sudo kill -HUP $(pidof -s idlewire)",
+            "mend the file, then: sudo systemctl reload idlewire",
         )  # fmt: skip
     if not facts.config.sink:
         yield Finding(

@@ -59,3 +59,16 @@ def test_a_flood_of_clients_stays_bounded() -> None:
         add(usage, *((f"c{number}", number % 3, 1) for number in range(start, start + 1000)))
     assert len(usage.sent) <= 3 * (MAX_CLIENTS + 1)
     assert sum(usage.sent.values()) >= 3 * MAX_CLIENTS
+
+
+def test_what_is_forgotten_counts_for_the_rest_and_frees_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_module, "MAX_CLIENTS", 1)
+    usage = Usage()
+    add(usage, ("flood", BACKGROUND, 10), ("flood", UNKNOWN, 1))
+    usage.add_idle("flood", "CN", 10)
+    usage.add_idle("flood", None, 5)
+    usage.forget("flood")
+    usage.forget("nobody")
+    add(usage, ("phone", BACKGROUND, 7))
+    assert usage.sent == {(OTHER, "background"): 10, (OTHER, "unknown"): 1, ("phone", "background"): 7}
+    assert usage.idle == {(OTHER, "CN"): 10, (OTHER, None): 5}

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -79,3 +80,9 @@ def test_what_is_no_number():
 def test_the_usual_process_metrics():
     families = list(ProcessCollector(registry=None).collect())
     assert read(exposition(families)).keys() == read(written_by_the_library(*families)).keys()
+
+
+def test_numbers_of_other_kinds_are_written_as_numbers():
+    amounts = {("a",): np.int64(5), ("b",): np.float64(0.5), ("c",): True, ("d",): 2**70}
+    text = exposition([gauge("x", "X.", ("y",), amounts)])
+    assert [value for key, value in read(text).items()] == [5.0, 0.5, 1.0, 2.0**70]

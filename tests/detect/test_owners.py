@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,18 @@ def test_other_watches_and_allowances() -> None:
     kept.learned(phone)
     [after] = second(kept, (1, BACKGROUND))
     assert (after.label.watch, after.label.allowed) == ("new", ())
+
+
+def test_a_watch_that_names_other_places_now_lets_go_of_what_it_matched() -> None:
+    kept, phone = owners(), contact(1)
+    china = build(Watch, {"name": "a", "countries": ["CN"]})
+    kept.retune((china,), Allowances())
+    kept.learned(phone)
+    assert second(kept, (1, BACKGROUND))[0].label.watch == "a"
+    kept.retune((replace(china, severity="critical"),), Allowances())
+    phone.place = Place("DE")  # what matched once stays, where the watch is the same
+    kept.relearned(phone)
+    assert second(kept, (1, BACKGROUND))[0].label.watch == "a"
+    kept.retune((build(Watch, {"name": "a", "countries": ["RU"]}),), Allowances())
+    kept.relearned(phone)
+    assert second(kept, (1, BACKGROUND))[0].label.watch is None

@@ -21,7 +21,7 @@ from sensor.detect import explain
 from sensor.detect.base import MAX_ACTIVE, Detector, Facts, owner_key
 from sensor.detect.case import Case
 from sensor.detect.groups import Groups, Movement
-from sensor.detect.watch import Matcher, Watch
+from sensor.detect.watch import Matcher, places
 from sensor.model.activity import Activity, Contact
 from sensor.model.alert import Alert, AlertClient, AlertDestination
 
@@ -77,8 +77,8 @@ class Watchlist(Detector):
         self._quiet, self._facts = settings.resolve_after, facts
         self._matchers = [Matcher(watch) for watch in facts.watches if watch.enabled]
         # A match stays (4.) where the places are the same.
-        numbers = {_places(matcher.watch): number for number, matcher in enumerate(self._matchers)}
-        kept = {old: numbers.get(_places(matcher.watch)) for old, matcher in enumerate(before)}
+        numbers = {places(matcher.watch): number for number, matcher in enumerate(self._matchers)}
+        kept = {old: numbers.get(places(matcher.watch)) for old, matcher in enumerate(before)}
         self._groups.relabel(lambda label: _renumbered(label, kept))
         named = {str(matcher.watch.name): matcher for matcher in self._matchers}
         self._cases = {key: (named.get(key[0], matcher), case) for key, (matcher, case) in self._cases.items()}
@@ -186,11 +186,6 @@ class Watchlist(Detector):
 
 
 PLUGIN = Watchlist
-
-
-def _places(watch: Watch) -> Watch:
-    """What a watch matches, whatever its severity."""
-    return replace(watch, severity="info")
 
 
 def _renumbered(label: _Label, numbers: Mapping[int, int | None]) -> _Label | None:
