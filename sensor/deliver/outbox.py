@@ -198,7 +198,7 @@ class Outbox:
     async def close(self) -> None:
         """Closes the sink, and those that were to follow."""
         for sink in (self.sink, *self._next):
-            await sink.close()
+            await self._close(sink)
 
     async def run(self) -> None:
         """Send until cancelled, or until `drain` or `retire` is through."""
@@ -232,10 +232,13 @@ class Outbox:
         self.gone = self.last_error = None
         self._schedule.begin_anew(self.sink.pause)
         for sink in old:
-            try:
-                await sink.close()
-            except Exception as error:  # noqa: BLE001  # as in `_attempt`
-                log.warning("sink %s: the one before it did not close: %s", self.name, type(error).__name__)
+            await self._close(sink)
+
+    async def _close(self, sink: Sink) -> None:
+        try:
+            await sink.close()
+        except Exception as error:  # noqa: BLE001  # as in `_asked`
+            log.warning("sink %s: it did not close: %s", self.name, type(error).__name__)
 
     async def _sleep(self, seconds: float | None) -> None:
         self._wake.clear()
