@@ -219,6 +219,6 @@ def _known(row: Told) -> Known | None:
         known = Known(alert, bool(runs), None if told_at is None else int(told_at), bool(is_open), str(key), waits)
         known.seen = False
         known.stored = (row.facts or "", alert)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return known
