@@ -131,7 +131,12 @@ class App:
         ]
         self.rulings = Rulings()
         self.keeper = Keeper(self.rulings, StateFile(config.state_dir / "mutes.json"))
-        self.links = Links(config.web.public_url, config.web.link_age, config.state_dir / "links.key")
+        self.links = Links(
+            config.web.public_url,
+            config.web.link_age,
+            config.state_dir / "links.key",
+            self.house.suffixes.registrable,
+        )
         router = Router(config.notify, muted=self.rulings.reason, paused=self.rulings.paused)
         self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router, linked=self.links.on)
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
@@ -194,7 +199,7 @@ class App:
         if warning:
             _log.warning("%s", warning)
         self.house.open()
-        if self.house.sources:
+        if self.house.sources or self.config.web.public_url:
             self.house.suffixes.open()
         self.delivery.prepare()
         self.admin.prepare()

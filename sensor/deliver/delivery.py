@@ -157,6 +157,9 @@ class Delivery:
             self._join(outbox)
             if self._senders is not None:
                 self._senders.create_task(outbox.run())
+        if self.router is not None and not before and self.outboxes:
+            self.router.memory.rewrite()  # without sinks nothing of it was stored
+            self._put_out(self.router, ())
         for outbox in (each for each in before if each not in outboxes):
             if self._senders is not None:
                 self._senders.create_task(outbox.retire(UNKNOWN_SINK))

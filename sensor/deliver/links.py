@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -65,11 +66,17 @@ class Offer:
 class Links:
     """Puts links into messages, and reads what comes back of them."""
 
-    def __init__(self, public_url: str, age: int, key_file: Path) -> None:
-        """`public_url`: where people reach the page, without a last slash; empty: no links. `age`: ns."""
+    def __init__(
+        self, public_url: str, age: int, key_file: Path, registrable: Callable[[str], str | None] = str
+    ) -> None:
+        """`public_url`: where people reach the page, without a last slash; empty: no links. `age`: ns.
+
+        `registrable`: a host name's registrable domain; None: it is a public suffix, or no host name.
+        """
         self._url = public_url
         self._age = age
         self._file = key_file
+        self._registrable = registrable
         self._key: bytes | None = None
 
     def prepare(self) -> None:
@@ -84,7 +91,9 @@ class Links:
         links = []
         if people:
             expires = (notice.at + self._age) // SECOND
-            links = [Link(label, f"{self._url}/act/{self.sign(offer)}") for label, offer in _offers(notice, expires)]
+            links = [
+                Link(label, f"{self._url}/act/{self.sign(offer)}") for label, offer in self._offers(notice, expires)
+            ]
         if not links:
             clients = {client_of(alert) for alert in notice.alerts}
             query = f"?client={quote(clients.pop(), safe='')}" if len(clients) == 1 else ""
@@ -112,6 +121,34 @@ class Links:
         if now >= expires * SECOND:
             raise Expired("too old")
         return Offer(action, Key(detector, client, owner, domain, address), alert, expires)
+
+    def _offers(self, notice: Notice, expires: int) -> list[tuple[str, Offer]]:
+        """About one alert: that one and its like. About several of one client: that client."""
+        if notice.kind == "alert" and len(notice.alerts) == 1:
+            alert, key = notice.alerts[0], self._key_of(notice.alerts[0])
+            actions: list[Offered] = ["acknowledge"] if notice.state == "firing" else []
+            if not alert["reason"]["measured"].get("others"):  # nothing tells those owners from all the others
+                actions += ["mute", "allow"]
+            return [(LABELS[action], Offer(action, key, alert["id"], expires)) for action in actions]
+        clients = {client_of(alert) for alert in notice.alerts}
+        if notice.kind != "group" or len(clients) > 1:
+            return []
+        return [("Mute this client for a week", Offer("mute", Key(client=clients.pop()), "", expires))]
+
+    def _key_of(self, alert: Json) -> Key:
+        """Detector, client, and whose the far end is; where nobody knows that, its name or its address.
+
+        Clients choose names: one that stands for all of `com`, or for everything, is not offered.
+        """
+        detector, client, far = alert["detector"], client_of(alert), alert["destination"]
+        if far is None:
+            return Key(detector, client)
+        if owner := (far["owner"] or "").strip()[:MAX_OWNER].strip():
+            return Key(detector, client, owner=owner)
+        name = fold(far["name"] or "")
+        if 0 < len(name) <= MAX_NAME and self._registrable(name) is not None:
+            return Key(detector, client, domain=name)
+        return Key(detector, client, address=far["address"])
 
 
 def ruling_of(offer: Offer, token: str, alert: Json | None, now: int) -> Ruling:
@@ -145,32 +182,6 @@ def _decoded(token: str) -> bytes:
     if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
         raise ValueError(NOT_OURS)
     return raw
-
-
-def _offers(notice: Notice, expires: int) -> list[tuple[str, Offer]]:
-    """About one alert: that one and its like. About several of one client: that client."""
-    if notice.kind == "alert" and len(notice.alerts) == 1:
-        alert, key = notice.alerts[0], _key_of(notice.alerts[0])
-        actions: list[Offered] = ["acknowledge"] if notice.state == "firing" else []
-        if not alert["reason"]["measured"].get("others"):  # nothing tells those owners from all the others
-            actions += ["mute", "allow"]
-        return [(LABELS[action], Offer(action, key, alert["id"], expires)) for action in actions]
-    clients = {client_of(alert) for alert in notice.alerts}
-    if notice.kind != "group" or len(clients) > 1:
-        return []
-    return [("Mute this client for a week", Offer("mute", Key(client=clients.pop()), "", expires))]
-
-
-def _key_of(alert: Json) -> Key:
-    """Detector, client, and whose the far end is; where nobody knows that, its name or its address."""
-    detector, client, far = alert["detector"], client_of(alert), alert["destination"]
-    if far is None:
-        return Key(detector, client)
-    if far["owner"]:
-        return Key(detector, client, owner=far["owner"][:MAX_OWNER].strip())
-    if far["name"] and len(far["name"]) <= MAX_NAME:
-        return Key(detector, client, domain=fold(far["name"]))
-    return Key(detector, client, address=far["address"])
 
 
 def _read_key(path: Path) -> bytes | None:

@@ -16,7 +16,8 @@ MAX_RUNNING = 5_000
 """Alerts that run or wait; of the oldest only the number is kept, if people have yet to be told of it."""
 
 MAX_HELD = 2_000
-"""Alerts that wait to be told together; further ones are only counted."""
+"""Alerts that wait to be told together; further ones are only counted, those first that are neither critical nor an
+end of what people were told of."""
 
 Json = dict[str, Any]
 Bucket = Literal["group", "digest", "rest", "unheard"]
@@ -67,6 +68,8 @@ class Memory:
         self._live: OrderedDict[str, Known] = OrderedDict()
         self._past: OrderedDict[str, Known] = OrderedDict()
         self._held: dict[Bucket, OrderedDict[str, Known]] = {bucket: OrderedDict() for bucket in BUCKETS}
+        self._minor: dict[Bucket, OrderedDict[str, Known]] = {bucket: OrderedDict() for bucket in BUCKETS}
+        """Those of `_held` that give way to the others."""
         self._changed: dict[str, None] = {}
 
     def of(self, alert: Json) -> Known:
@@ -83,19 +86,27 @@ class Memory:
         return list(self._held[bucket].values())
 
     def hold(self, known: Known, bucket: Bucket) -> bool:
-        """It waits; False where there is no room, so that it is only counted."""
+        """It waits; False where there is no room, so that it is only counted, or one that matters less."""
         self.release(known)
-        if len(self._held[bucket]) >= MAX_HELD:
+        is_minor = known.alert.get("severity") != "critical" and not known.is_open
+        has_room = len(self._held[bucket]) < MAX_HELD
+        if not has_room:
             self.add_beyond(bucket, 1)
-            return False
+            if is_minor or not self._minor[bucket]:
+                return False
+            oldest = next(iter(self._minor[bucket].values()))
+            self.release(oldest)
+            self.note(oldest)
         known.waits = bucket
-        self._held[bucket][known.fingerprint] = known
-        return True
+        for table in (self._held, self._minor) if is_minor else (self._held,):
+            table[bucket][known.fingerprint] = known
+        return has_room
 
     def release(self, known: Known) -> None:
         """It no longer waits."""
         if known.waits is not None:
             del self._held[known.waits][known.fingerprint]
+            self._minor[known.waits].pop(known.fingerprint, None)
             known.waits = None
 
     def take_beyond(self, bucket: Bucket) -> int:
@@ -208,6 +219,6 @@ def _known(row: Told) -> Known | None:
         known = Known(alert, bool(runs), None if told_at is None else int(told_at), bool(is_open), str(key), waits)
         known.seen = False
         known.stored = (row.facts or "", alert)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return known

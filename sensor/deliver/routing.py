@@ -130,7 +130,7 @@ class Router:
 
     def tick(self, now: int) -> list[Outgoing]:
         """What is due because time has passed."""
-        since = self._follow_clock(now)
+        self._follow_clock(now)
         if self._paused(now):
             self._was_paused = True
             return []
@@ -142,7 +142,7 @@ class Router:
             out += self._held_back("digest", now)
             if self._has_room(now):
                 out += self._held_back("rest", now)
-        return out + self._gone(since, now) + self._reminders(now)
+        return out + self._gone(now) + self._reminders(now)
 
     def firing(self, now: int) -> Iterator[Json]:
         """What programs were told of, is not over, and nobody muted or allowed since."""
@@ -157,6 +157,7 @@ class Router:
         live = list(self.memory.live())
         if any(not known.seen for known in live):
             self._gone_in = GONE_AFTER
+        self._was_paused |= self.memory.beyond["unheard"] > 0
         if self.memory.waiting("group") and self._waiting_since is None:
             self._waiting_since = now
         told = sorted({known.told_at for known in live if known.told_at is not None})
@@ -194,8 +195,9 @@ class Router:
 
     def _heard_again(self, now: int) -> list[Outgoing]:
         """What nobody was told of, and somebody may be told of now: people together, programs one by one."""
-        if self._was_paused:
-            self.memory.add_beyond("digest", self.memory.take_beyond("unheard"))
+        beyond = self.memory.take_beyond("unheard")
+        if self._was_paused:  # else of those that somebody muted, which are told of while they have room, or not at all
+            self.memory.add_beyond("digest", beyond)
         elif now - self._looked < LOOK_AGAIN:
             return []
         self._was_paused, self._looked = False, now
@@ -244,7 +246,11 @@ class Router:
             return []
         if not (firing or known.waits or known.is_open):
             return []
-        if known.waits and not (loud and known.waits != "group"):
+        heard_of = firing or known.is_open
+        if known.waits == "unheard" and not heard_of:
+            self.memory.release(known)  # nobody was told that it began
+            return []
+        if known.waits and not (loud and heard_of and known.waits != "group"):
             return []
         if self._quiet(now) and not loud:
             self._hold([known], "digest", "quiet")
@@ -340,21 +346,19 @@ class Router:
         messages = self._message(due[:MAX_HELD], 0, now) if due else []
         return [replace(each, notice=replace(each.notice, id=f"{each.notice.id}.again.{now}")) for each in messages]
 
-    def _gone(self, since: int, now: int) -> list[Outgoing]:
+    def _gone(self, now: int) -> list[Outgoing]:
         """Ends of alerts from before the start that did not fire again."""
-        if self._gone_in is None:
-            return []
-        self._gone_in -= since
-        if self._gone_in > 0:
+        if self._gone_in is None or self._gone_in > 0:
             return []
         unseen = [known for known in self.memory.live() if not known.seen and known.alert["state"] == "firing"]
         if len(unseen) <= MOST_AT_ONCE:
             self._gone_in = None
         return [out for known in unseen[:MOST_AT_ONCE] for out in self._taken(_over(known.alert, now), now)]
 
-    def _follow_clock(self, now: int) -> int:
-        """ns that have passed. A clock that was set back holds nothing back until it is there again."""
-        since = min(max(0, now - self._now), LONGEST_STEP)
+    def _follow_clock(self, now: int) -> None:
+        """A clock that was set back holds nothing back until it is there again."""
+        if self._gone_in is not None:
+            self._gone_in -= min(max(0, now - self._now), LONGEST_STEP)
         if now < self._now:
             self.memory.not_after(now)
             self._looked = min(self._looked, now)
@@ -363,7 +367,6 @@ class Router:
             if self._waiting_since is not None:
                 self._waiting_since = min(self._waiting_since, now)
         self._now = now
-        return since
 
 
 def _over(alert: Json, now: int) -> Json:

@@ -117,6 +117,8 @@ class Rulings:
         self._index()
 
     def _end(self, ended: Ruling, now: int) -> Ruling:
+        if ended.id not in self._active:  # it was over by a clock that was set back since
+            self._past = deque(each for each in self._past if each.id != ended.id)
         self._active[ended.id] = ended
         self._settle(now)
         self._index()

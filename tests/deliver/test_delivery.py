@@ -252,3 +252,27 @@ async def test_without_sinks_nothing_is_remembered_on_the_disk(house, examples):
         delivery.tell(examples.alert())
         await delivery.journal.flushed()
         assert await delivery.journal._call(delivery.journal._store.told) == []
+
+
+async def test_the_first_sink_of_a_reload_finds_all_remembered(house, examples):
+    async with running(house.started(), drain=False) as delivery:
+        delivery.tell(examples.alert())
+        delivery.retune([Outbox(Scripted(), delivery.journal)])
+        delivery.tell(examples.alert("a2", fingerprint="f2"))
+        await delivery.journal.flushed()
+        rows = await delivery.journal._call(delivery.journal._store.told)
+    assert {row.fingerprint: row.alert is not None for row in rows} == {"f1": True, "f2": True}
+
+
+async def test_a_sink_that_breaks_when_it_is_closed_is_its_own_problem(house, examples, caplog):
+    class Stuck(Scripted):
+        async def close(self):
+            raise RuntimeError("https://secret.example/token")
+
+    lab = Scripted()
+    async with running(house.started(Stuck(name="stuck"), lab)) as delivery:
+        delivery.retune(delivery.outboxes[1:])
+        await until(lambda: "did not close: RuntimeError" in caplog.text)
+        delivery.tell(examples.alert())
+        await until(lambda: lab.got)
+    assert "secret.example" not in caplog.text

@@ -29,6 +29,7 @@ from sensor.deliver.links import KEY_BYTES, LABELS, MAC_BYTES, Expired, Links, O
 from sensor.deliver.notice import Notice, single
 from sensor.deliver.rulings import DAY, matches
 from sensor.deliver.shapes import alert_object
+from sensor.enrich.suffixes import PublicSuffixes
 from sensor.model.ruling import Key
 from tests.deliver.test_rulings import NOW, PHONE, TABLET, alert
 
@@ -101,6 +102,18 @@ def test_a_group_of_one_client(links: Links) -> None:
     assert links.read(tokens(notice)[0], NOW).key == Key(client=PHONE)
     two = links.on(replace(group, alerts=(whole(), whole(mac=TABLET))), people=True)
     assert [(link.label, link.url) for link in two.links] == [("Show", f"{URL}/")]
+
+
+@pytest.mark.parametrize("name", ["com", "co.uk", "COM.", ".", "..", "com\0", " "])
+def test_a_name_that_stands_for_those_of_others_is_not_offered(tmp_path: Path, name: str) -> None:
+    """Whatever a client says in its hello: "allow" must not hold for the rest of the world."""
+    links = Links(URL, 7 * DAY, tmp_path / "links.key", PublicSuffixes().registrable)
+    links.prepare()
+    for owner in (None, " "):
+        notice = links.on(single(whole(name=name, owner=owner), NOW), people=True)
+        assert {links.read(token, NOW).key for token in tokens(notice)} == {
+            Key("watchlist", PHONE, address="42.62.48.10")
+        }
 
 
 def test_programs_get_none_that_acts(links: Links) -> None:

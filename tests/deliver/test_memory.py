@@ -128,6 +128,7 @@ def test_what_this_run_knows_counts_more_than_what_is_loaded() -> None:
         Told("f1", '[true,1,true,"",null]', json.dumps(alert("f2"))),
         Told("f1", '[true,1,true,"","cellar"]', json.dumps(alert())),
         Told("f1", '[true,"x",true,"",null]', json.dumps(alert())),
+        Told("f1", '[true,Infinity,true,"",null]', json.dumps(alert())),
         Told("f1", "[" * 100_000, None),
         Told("#cellar", "5"),
         Told("#rest", "-5"),

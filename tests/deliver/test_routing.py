@@ -6,6 +6,7 @@ import pytest
 
 from sensor.base.hours import QuietHours, Zone
 from sensor.config import parse
+from sensor.deliver.memory import MAX_HELD
 from sensor.deliver.routing import FEW, NotifySettings, Outgoing, Router
 from sensor.deliver.together import SHOWN
 from sensor.errors import ConfigError
@@ -407,6 +408,16 @@ class TestRestart:
         again.now += 86_400 * 3 * SECOND
         assert [each.alerts[0]["fingerprint"] for each in people(again.wait(1))] == [f"f{TABLET}2"]
 
+    def test_new_alerts_do_not_put_off_their_end(self) -> None:
+        lab = Lab()
+        lab.take(alert())
+        again = lab.restart()
+        again.wait(1)
+        for _ in range(3_600):
+            again.now += SECOND
+            again.take(alert(9, TABLET))
+        assert [out.notice.state for out in again.wait(1)] == ["resolved", "resolved"]
+
     def test_many_of_them_end_some_at_a_time(self) -> None:
         lab = Lab()
         lab.take(*(alert(1, f"02:00:00:00:{at // 256:02x}:{at % 256:02x}") for at in range(250)))
@@ -435,6 +446,54 @@ class TestRestart:
         assert people(again.take(alert())) == []
 
 
+def test_nobody_is_told_of_an_end_that_had_no_beginning_even_if_it_was_critical() -> None:
+    silent = Silent()
+    silent.silence("muted", alert())
+    silent.lab.take(alert(severity="critical"))
+    silent.silence(None, alert())
+    assert silent.lab.take(alert(severity="critical", state="resolved")) == []
+    assert silent.lab.wait(60) == []
+    assert list(silent.lab.router.memory.live()) == []
+
+
+class TestMutedFlood:
+    """More alerts than have room, all of which somebody muted."""
+
+    def flooded(self) -> Silent:
+        silent = Silent()
+        flood = [alert(number, TABLET) for number in range(MAX_HELD + 100)]
+        silent.silence("muted", *flood)
+        silent.lab.take(*flood)
+        return silent
+
+    def test_it_is_not_told_of_when_maintenance_is_over(self) -> None:
+        silent = self.flooded()
+        silent.lab.wait(1)
+        silent.paused = True
+        silent.lab.wait(60)
+        silent.paused = False
+        assert silent.lab.wait(60) == []
+
+    def test_in_maintenance_critical_alerts_and_ends_have_room_all_the_same(self) -> None:
+        silent = self.flooded()
+        silent.lab.take(alert(2))
+        silent.lab.wait(1)
+        silent.paused = True
+        silent.lab.take(alert(1, severity="critical"), alert(2, state="resolved"))
+        silent.paused = False
+        programs, digest = silent.lab.wait(60)
+        assert (programs.audience, programs.notice.key) == ("programs", alert(1)["id"])
+        assert [each["id"] for each in digest.notice.alerts] == [alert(1)["id"], alert(2)["id"]]
+
+    def test_a_count_from_maintenance_that_ended_while_the_sensor_was_down_is_told(self) -> None:
+        silent = Silent()
+        silent.paused = True
+        silent.lab.take(*(alert(number, TABLET) for number in range(MAX_HELD + 100)))
+        silent.paused = False
+        *_, digest = silent.lab.restart().wait(20)
+        assert digest.notice.title == f"while it was quiet: {MAX_HELD + 100:,} alerts of at least 1 client"
+
+
 class TestSilenceAndRestart:
     def test_what_fires_when_maintenance_ends_is_told_although_the_sensor_was_killed_in_it(self) -> None:
         silent = Silent()
@@ -454,6 +513,12 @@ class TestSilenceAndRestart:
         silent.silence(None, alert())
         assert again.wait(60) == []
         assert list(again.router.memory.live()) == []
+
+    def test_so_is_what_was_critical(self) -> None:
+        silent = Silent()
+        silent.silence("muted", alert())
+        silent.lab.take(alert(severity="critical"))
+        assert silent.lab.restart().wait(3_700) == []
 
     def test_programs_are_not_told_again_of_what_is_muted(self) -> None:
         silent = Silent()

@@ -164,6 +164,14 @@ def test_undone_for_good() -> None:
     assert rulings.add(mute(owner="Xiaomi"), NOW + 9) == undone, "one id is one ruling"
 
 
+def test_undone_once_although_a_clock_that_was_wrong_had_ended_it() -> None:
+    rulings, ahead = Rulings(), NOW + 365 * DAY
+    rulings.add(mute(owner="Xiaomi"), NOW)
+    rulings.add(replace(mute("m2", owner="Tencent"), made_at=ahead, until=ahead + HOUR), ahead)
+    undone = rulings.undo("m1", "max", "", NOW + 5)
+    assert [each for each in rulings if each.id == "m1"] == [undone]
+
+
 def test_over_a_restart() -> None:
     rulings, again = Rulings(), Rulings()
     rulings.add(mute("m1", owner="Xiaomi"), NOW)
