@@ -83,6 +83,10 @@ check_source() {
     if [ -e "$source/SHA256SUMS" ]; then
         (cd "$source" && sha256sum --check --strict --quiet SHA256SUMS >&2) ||
             die "files are not those of the release (SHA256SUMS): unpack it again; nothing was changed here"
+        # What is left of another release would be installed as well.
+        foreign=$(cd "$source" && find sensor deploy config systemd -type f ! -name '*.pyc' |
+            while read -r file; do grep -qxE "[0-9a-f]{64}  $file" SHA256SUMS || echo "$file"; done | head -n 3 | tr '\n' ' ')
+        [ -z "$foreign" ] || die "not of this release: $foreign; unpack it into an empty folder"
         say "all files are those of SHA256SUMS"
     else
         say "no SHA256SUMS here (a checkout): its files are taken as they are"
@@ -138,7 +142,13 @@ place_settings() {
     [ -d "$settings" ] || install -d -m 750 -o root -g idlewire "$settings"
     [ -d "$state" ] || install -d -m 700 -o idlewire -g idlewire "$state"
     kept=yes
-    [ -e "$settings/idlewire.toml" ] && return
+    if [ -e "$settings/idlewire.toml" ]; then
+        # `setup` may have run before there was the user; a warning, as what systemd hands over is not there yet.
+        setpriv --reuid=idlewire --regid=idlewire --clear-groups \
+            "$home/venv/bin/idlewire" check-config "$settings/idlewire.toml" >/dev/null ||
+            say "the user idlewire must be able to read them: sudo chgrp idlewire FILE && sudo chmod 640 FILE"
+        return
+    fi
     install -m 640 -o root -g idlewire "$source/config/idlewire.toml" "$settings/idlewire.toml"
     kept=no
 }

@@ -18,9 +18,6 @@ from sensor.model.frames import FROM_FILE, OUTGOING, FrameBatch
 
 __all__ = ["InterfaceGone", "Ring", "RingStatistics"]
 
-MINIMUM_BYTES = BLOCK
-"""Smallest ring: one block."""
-
 LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
 """The two link types that a ring yields (www.tcpdump.org/linktypes.html)."""
 

@@ -11,10 +11,9 @@ from sensor.deliver.notice import Notice
 from sensor.deliver.secret import Secret, checked, one_line, one_of
 from sensor.deliver.text import colour, cut, defang, facts, fit, heading, html, html_line, lines, utf8
 
-MAX_EVENT = 65_536
-"""Bytes of an event; spec.matrix.org/latest/client-server-api/#size-limits."""
 MAX_LINES = 6_000
-"""Bytes of the escaped lines in it: they are there four times, as text and HTML, and again in an edit."""
+"""Bytes of the escaped lines: they are there four times, as text and HTML, and again in an edit, in an event of at most
+65,536 (spec.matrix.org/latest/client-server-api/#size-limits)."""
 MAX_HEADING = 300
 MAX_TRANSACTION = 200
 """Bytes of a transaction's name, which must fit into a URL."""
