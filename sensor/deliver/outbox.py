@@ -197,8 +197,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Closes the sink, and those that were to follow."""
-        for sink in (self.sink, *self._next):
-            await self._close(sink)
+        await asyncio.gather(*map(self._close, (self.sink, *self._next)))
 
     async def run(self) -> None:
         """Send until cancelled, or until `drain` or `retire` is through."""
@@ -231,8 +230,7 @@ class Outbox:
         self._next.clear()
         self.gone = self.last_error = None
         self._schedule.begin_anew(self.sink.pause)
-        for sink in old:
-            await self._close(sink)
+        await asyncio.gather(*map(self._close, old))
 
     async def _close(self, sink: Sink) -> None:
         try:
