@@ -5,6 +5,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from sensor.model.told import Told
@@ -18,6 +19,10 @@ MAX_RUNNING = 5_000
 MAX_HELD = 2_000
 """Alerts that wait to be told together; further ones are only counted, those first that are neither critical nor an
 end of what people were told of."""
+
+SPARED = 200
+"""Critical ones that stay although they are the oldest: a program that is told each minute of what runs would take one
+that it no longer hears of for over."""
 
 Json = dict[str, Any]
 Bucket = Literal["group", "digest", "rest", "unheard"]
@@ -186,7 +191,10 @@ class Memory:
             self.beyond[bucket] += int(facts)
 
     def _forget_oldest(self) -> None:
-        fingerprint, oldest = self._live.popitem(last=False)
+        front = islice(self._live.items(), SPARED + 1)
+        minor = (name for name, known in front if known.alert.get("severity") != "critical")
+        fingerprint = next(minor, None) or next(iter(self._live))
+        oldest = self._live.pop(fingerprint)
         self._changed[fingerprint] = None
         if oldest.waits is not None:
             self.add_beyond(oldest.waits, 1)

@@ -232,11 +232,9 @@ class Outbox:
         await self._let_go(*old)
 
     async def _let_go(self, *sinks: Sink) -> None:
-        for sink in sinks:
-            try:
-                await sink.close()
-            except Exception as error:  # noqa: BLE001  # as in `_asked`
-                log.warning("sink %s: did not close: %s", self.name, type(error).__name__)
+        for outcome in await asyncio.gather(*(sink.close() for sink in sinks), return_exceptions=True):
+            if isinstance(outcome, Exception):  # its text may hold a secret, as in `_asked`
+                log.warning("sink %s: did not close: %s", self.name, type(outcome).__name__)
 
     async def _sleep(self, seconds: float | None) -> None:
         self._wake.clear()

@@ -271,6 +271,7 @@ async def test_a_sink_that_breaks_when_it_is_closed_is_its_own_problem(house, ex
 
     lab = Scripted()
     async with running(house.started(Stuck(name="stuck"), lab)) as delivery:
+        await until(lambda: delivery._senders)
         delivery.retune(delivery.outboxes[1:])
         await until(lambda: "did not close: RuntimeError" in caplog.text)
         delivery.tell(examples.alert())

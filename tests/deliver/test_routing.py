@@ -6,7 +6,7 @@ import pytest
 
 from sensor.base.hours import QuietHours, Zone
 from sensor.config import parse
-from sensor.deliver.memory import MAX_HELD
+from sensor.deliver.memory import MAX_HELD, MAX_RUNNING
 from sensor.deliver.routing import FEW, NotifySettings, Outgoing, Router
 from sensor.deliver.together import SHOWN
 from sensor.errors import ConfigError
@@ -454,6 +454,14 @@ def test_nobody_is_told_of_an_end_that_had_no_beginning_even_if_it_was_critical(
     assert silent.lab.take(alert(severity="critical", state="resolved")) == []
     assert silent.lab.wait(60) == []
     assert list(silent.lab.router.memory.live()) == []
+
+
+def test_a_flood_of_lesser_alerts_does_not_end_a_critical_one_at_programs() -> None:
+    lab = Lab()
+    lab.take(alert(1, severity="critical"))
+    lab.take(*(alert(number, TABLET, severity="info") for number in range(MAX_RUNNING + 100)))
+    firing = [each["id"] for each in lab.router.firing(lab.now)]
+    assert (len(firing), firing[0]) == (MAX_RUNNING, alert(1)["id"])
 
 
 class TestMutedFlood:
