@@ -26,6 +26,7 @@ from sensor.deliver.journal import Journal
 from sensor.deliver.keeper import Keeper
 from sensor.deliver.links import Links
 from sensor.deliver.metrics import Metrics
+from sensor.deliver.notice import Json
 from sensor.deliver.outbox import Outbox
 from sensor.deliver.routing import Router
 from sensor.deliver.rulings import Rulings
@@ -137,7 +138,7 @@ class App:
             config.state_dir / "links.key",
             self.house.suffixes.registrable,
         )
-        router = Router(config.notify, muted=self.rulings.reason, paused=self.rulings.paused)
+        router = Router(config.notify, muted=self.rulings.reason, paused=self.rulings.paused, gone=self._gone)
         self.delivery = Delivery(self.house.sensor, outboxes, journal, router=router, linked=self.links.on)
         self.admin = Admin(config.web.token, config.web.token_file, time.time_ns)
         metrics = Metrics(
@@ -241,7 +242,10 @@ class App:
     def _deliver(self, alert: Alert) -> None:
         self.delivery.tell(alert)
         if alert.state == "resolved":
-            self.keeper.over(alert.id, time.time_ns())
+            self.keeper.over(alert.fingerprint, time.time_ns())
+
+    def _gone(self, alert: Json, now: int) -> None:
+        self.keeper.over(alert["fingerprint"], now)
 
     async def _recall(self) -> None:
         self.keeper.restore(time.time_ns())

@@ -570,9 +570,15 @@ BAD_FILES: list[tuple[bytes, str]] = [
     (b'name = "a\nb"', "FILE: line 1, column 10: illegal character '\\n'"),
     (b"[web\nlisten = 1", "FILE: line 1, column 5: expected ']' at the end of a table declaration"),
     (b"[[watch]\nname = 1", "FILE: line 1, column 8: expected ']]' at the end of an array declaration"),
-    (b'name = "a"\nname = "b"', "FILE: line 2, column 11: this key or table stands twice"),
-    (b"[web]\n[web]", "FILE: line 2, column 5: this key or table stands twice"),
-    (b"[web]\nlisten.x = 1\nlisten = 2", "FILE: line 3, column 11: this key or table stands twice"),
+    (
+        b'name = "a"\nname = "b"',
+        "FILE: line 2, column 11: this key or table stands twice: put its keys where it stands first",
+    ),
+    (b"[web]\n[web]", "FILE: line 2, column 5: this key or table stands twice: put its keys where it stands first"),
+    (
+        b"[web]\nlisten.x = 1\nlisten = 2",
+        "FILE: line 3, column 11: this key or table stands twice: put its keys where it stands first",
+    ),
     (b"a\x00b = 1", "FILE: line 1, column 2: expected '=' after a key in a key/value pair"),
     (b'name = "a\x00b"', "FILE: line 1, column 10: illegal character '\\x00'"),
     (b"\xff\xfei\x00n\x00", "FILE: line 1: not UTF-8 text"),

@@ -361,5 +361,5 @@ def _plainly(what: str) -> str:
     if what.startswith("expected newline or end of document after"):
         return f'{what}; text needs quotes, as in poll = "100ms"'
     if what.startswith(("cannot overwrite a value", "cannot declare")):
-        return "this key or table stands twice"
+        return "this key or table stands twice: put its keys where it stands first"
     return what

@@ -79,9 +79,9 @@ class Keeper:
             log.info("%s undone by %s: %s", ruling.action, who, ruling.id)
         return Kept(ruling, await self._store())
 
-    def over(self, alert: str, now: int) -> None:
-        """The alert of that id is over; written soon: a restart can do without."""
-        if self.rulings.over(alert, now):
+    def over(self, fingerprint: str, now: int) -> None:
+        """The alert is over; written soon: a restart can do without."""
+        if self.rulings.over(fingerprint, now):
             self._changes += 1
 
     async def run(self) -> None:

@@ -58,7 +58,7 @@ class Offer:
     action: Offered
     key: Key
     alert: str
-    """The id of the alert of which the message told; empty: of a group."""
+    """The fingerprint of the alert of which the message told, which outlives a restart; empty: of a group."""
     expires: int
     """s since 1970."""
 
@@ -129,7 +129,7 @@ class Links:
             actions: list[Offered] = ["acknowledge"] if notice.state == "firing" else []
             if not alert["reason"]["measured"].get("others"):  # nothing tells those owners from all the others
                 actions += ["mute", "allow"]
-            return [(LABELS[action], Offer(action, key, alert["id"], expires)) for action in actions]
+            return [(LABELS[action], Offer(action, key, alert["fingerprint"], expires)) for action in actions]
         clients = {client_of(alert) for alert in notice.alerts}
         if notice.kind != "group" or len(clients) > 1:
             return []

@@ -92,10 +92,12 @@ class Router:
         quiet: Callable[[int], bool] | None = None,
         muted: Callable[[Json, int], str | None] = lambda _alert, _now: None,
         paused: Callable[[int], bool] = lambda _now: False,
+        gone: Callable[[Json, int], None] = lambda _alert, _now: None,
     ) -> None:
         """`muted(alert, now)`: which of REASONS there is to be silent of it; `paused(now)`: whether it is maintenance.
 
-        `quiet(now)`: whether it is quiet hours; None: the settings say.
+        `quiet(now)`: whether it is quiet hours; None: the settings say. `gone(alert, now)` is called with what is found
+        to be over without an end of its own.
         """
         self.suppressed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Reason -> states of alerts that were not told at their time."""
@@ -105,6 +107,7 @@ class Router:
         self._is_quiet = quiet
         self._muted = muted
         self._paused = paused
+        self._on_gone = gone
         self._was_paused = False
         self._looked = 0
         """ns of the last look at what nobody is to hear of."""
@@ -353,7 +356,12 @@ class Router:
         unseen = [known for known in self.memory.live() if not known.seen and known.alert["state"] == "firing"]
         if len(unseen) <= MOST_AT_ONCE:
             self._gone_in = None
-        return [out for known in unseen[:MOST_AT_ONCE] for out in self._taken(_over(known.alert, now), now)]
+        out = []
+        for known in unseen[:MOST_AT_ONCE]:
+            over = _over(known.alert, now)
+            out += self._taken(over, now)
+            self._on_gone(over, now)
+        return out
 
     def _follow_clock(self, now: int) -> None:
         """A clock that was set back holds nothing back until it is there again."""

@@ -95,9 +95,9 @@ class Rulings:
             return ruling
         return self._end(replace(ruling, ended_at=now, undone_by=who, undone_note=note), now)
 
-    def over(self, alert: str, now: int) -> bool:
-        """The alert of that id is: what was said of it alone has come to its end. Whether there was anything."""
-        ended = [each for each in self._active.values() if each.alert and each.alert == alert]
+    def over(self, fingerprint: str, now: int) -> bool:
+        """The alert is: what was said of it alone has come to its end. Whether there was anything."""
+        ended = [each for each in self._active.values() if each.fingerprint and each.fingerprint == fingerprint]
         for ruling in ended:
             self._end(replace(ruling, ended_at=now), now)
         return bool(ended)
@@ -156,11 +156,11 @@ def matches(ruling: Ruling, alert: Json) -> bool:
 class _Subject:
     """An alert in the form in which keys are written; made once per alert, however many rulings there are."""
 
-    __slots__ = ("address", "client", "detector", "has_far_end", "id", "name", "owner", "ports")
+    __slots__ = ("address", "client", "detector", "fingerprint", "has_far_end", "name", "owner", "ports")
 
     def __init__(self, alert: Json) -> None:
         far, measured = alert.get("destination"), alert.get("reason", {}).get("measured", {})
-        self.id: str = alert["id"]
+        self.fingerprint: str = alert["fingerprint"]
         self.detector: str = alert["detector"]
         self.client = client_of(alert)
         self.has_far_end = far is not None and not measured.get("others")
@@ -175,7 +175,8 @@ class _Subject:
 def _is_about(ruling: Ruling, owner: str, subject: _Subject) -> bool:
     """`owner`: that of the key, folded."""
     if ruling.action == "acknowledge":
-        return ruling.alert == subject.id
+        # Not the id: after a restart what goes on has another one.
+        return ruling.fingerprint == subject.fingerprint
     key = ruling.key
     if (key.detector and key.detector != subject.detector) or (key.client and key.client != subject.client):
         return False

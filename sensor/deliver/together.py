@@ -39,7 +39,7 @@ def _title(kind: str, alerts: Sequence[Json], beyond: int) -> str:
     who = f"{'at least ' if beyond else ''}{clients:,} client{'' if clients == 1 else 's'}"
     what = f"{count:,} alert{'' if count == 1 else 's'} of {who}"
     if kind == "digest":
-        return f"while it was quiet: {what}"
+        return f"held back until now: {what}"
     return what.replace(" alert", " more alert", 1) if kind == "rest" else what
 
 

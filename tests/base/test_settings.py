@@ -270,9 +270,12 @@ def test_any_table_is_a_tree_or_a_config_error(values: dict[str, Any]) -> None:
             "line 1, column 7: expected newline or end of document after a statement; "
             'text needs quotes, as in poll = "100ms"',
         ),
-        (b"[a]\n[b]\n[a]\n", "line 3, column 3: this key or table stands twice"),
+        (b"[a]\n[b]\n[a]\n", "line 3, column 3: this key or table stands twice: put its keys where it stands first"),
         (b'a = "x', "line 1, column 7: unterminated string"),
-        (b"a = 1\na = 2\nb = 3", "line 2, column 6: this key or table stands twice"),
+        (
+            b"a = 1\na = 2\nb = 3",
+            "line 2, column 6: this key or table stands twice: put its keys where it stands first",
+        ),
         (b"a = 1\n# \xff\n", "line 2: not UTF-8 text"),
         (b"a = " + b"[" * 100_000, "nested too deeply"),
         (b"#" * 1_000_001, "larger than 1000000 bytes"),

@@ -87,9 +87,9 @@ async def test_an_alert_that_is_over_is_written_at_the_end(tmp_path: Path) -> No
     from sensor.model.ruling import Ruling
 
     one = keeper(tmp_path)
-    await one.make(Ruling("k", "acknowledge", NOW, NOW + HOUR, "lena", alert="a1"), NOW)
-    one.over("a1", NOW + 1)
-    one.over("a2", NOW + 1)
+    await one.make(Ruling("k", "acknowledge", NOW, NOW + HOUR, "lena", alert="a1", fingerprint="f1"), NOW)
+    one.over("f1", NOW + 1)
+    one.over("f2", NOW + 1)
     await one.close()
     [ruling] = keeper(tmp_path).rulings
     assert ruling.ended_at == NOW + 1

@@ -64,7 +64,7 @@ def test_what_an_alert_gets(links: Links) -> None:
     notice = links.on(single(whole(), NOW), people=True)
     assert [link.label for link in notice.links] == ["Acknowledge", "Mute for a week", "Allow for ever"]
     seen, mute, allow = (links.read(token, NOW) for token in tokens(notice))
-    assert (seen.action, seen.alert) == ("acknowledge", "a1")
+    assert (seen.action, seen.alert) == ("acknowledge", "f1")
     assert mute.key == allow.key == Key("watchlist", PHONE, "Xiaomi Communications Co Ltd")
     assert mute.expires == (NOW + 7 * DAY) // SECOND
     over = links.on(single(whole(state="resolved"), NOW), people=True)

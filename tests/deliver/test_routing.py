@@ -125,7 +125,7 @@ def test_quiet_hours_end_with_a_digest_and_critical_comes_through() -> None:
     assert lab.wait(600) == []
     lab.quiet = False
     [digest] = lab.wait(1)
-    assert (digest.notice.kind, digest.notice.title) == ("digest", "while it was quiet: 2 alerts of 2 clients")
+    assert (digest.notice.kind, digest.notice.title) == ("digest", "held back until now: 2 alerts of 2 clients")
     assert lab.router.suppressed["quiet"] == 2
 
 
@@ -364,7 +364,7 @@ class TestRestart:
         assert again.wait(60) == []
         again.quiet = False
         [digest] = again.wait(1)
-        assert digest.notice.title == "while it was quiet: 2 alerts of 2 clients"
+        assert digest.notice.title == "held back until now: 2 alerts of 2 clients"
         assert people(again.restart().wait(60)) == []
 
     def test_what_was_to_be_told_together_is(self) -> None:
@@ -499,7 +499,7 @@ class TestMutedFlood:
         silent.lab.take(*(alert(number, TABLET) for number in range(MAX_HELD + 100)))
         silent.paused = False
         *_, digest = silent.lab.restart().wait(20)
-        assert digest.notice.title == f"while it was quiet: {MAX_HELD + 100:,} alerts of at least 1 client"
+        assert digest.notice.title == f"held back until now: {MAX_HELD + 100:,} alerts of at least 1 client"
 
 
 class TestSilenceAndRestart:
@@ -527,6 +527,13 @@ class TestSilenceAndRestart:
         silent.silence("muted", alert())
         silent.lab.take(alert(severity="critical"))
         assert silent.lab.restart().wait(3_700) == []
+
+    def test_what_is_not_seen_again_is_said_to_be_gone_so_that_its_acknowledgement_ends(self) -> None:
+        gone: list[str] = []
+        lab = Lab(gone=lambda alert, _: gone.append(alert["fingerprint"]))
+        lab.take(alert())
+        lab.restart().wait(3_700)
+        assert gone == [alert()["fingerprint"]]
 
     def test_programs_are_not_told_again_of_what_is_muted(self) -> None:
         silent = Silent()
@@ -577,7 +584,7 @@ class TestClock:
         lab.quiet = False
         digest, again = people(lab.wait(1))
         assert (digest.title, again.alerts[0]["summary"]) == (
-            "while it was quiet: 1 alert of 1 client", alert(1)["summary"],
+            "held back until now: 1 alert of 1 client", alert(1)["summary"],
         )  # fmt: skip
 
 
@@ -589,7 +596,7 @@ def test_what_waits_when_quiet_hours_begin_waits_for_their_end() -> None:
     assert loud.alerts[0]["severity"] == "critical"
     lab.quiet = False
     [digest] = people(lab.wait(1))
-    assert digest.title == "while it was quiet: 1 alert of 1 client"
+    assert digest.title == "held back until now: 1 alert of 1 client"
 
 
 def test_what_becomes_critical_while_it_waits_is_told() -> None:

@@ -113,15 +113,16 @@ def test_without_parts_it_is_about_nothing() -> None:
     assert not matches(mute(), alert())
 
 
-def test_acknowledged_is_that_alert_and_not_the_next_one_like_it() -> None:
+def test_acknowledged_is_that_alert_until_it_is_over_whatever_its_id_after_a_restart() -> None:
     ruling = Ruling("k", "acknowledge", NOW, NOW + HOUR, "lena", alert="a1", fingerprint="f1")
     assert matches(ruling, alert())
-    assert not matches(ruling, alert(id="a2"))
+    assert matches(ruling, alert(id="a2"))
+    assert not matches(ruling, alert(fingerprint="f2"))
     rulings = Rulings()
     rulings.add(ruling, NOW)
     assert rulings.reason(alert(), NOW) == "acknowledged"
-    assert rulings.over("a1", NOW + 5)
-    assert not rulings.over("a1", NOW + 6)
+    assert rulings.over("f1", NOW + 5)
+    assert not rulings.over("f1", NOW + 6)
     [over] = rulings
     assert (over.ended_at, over.undone_by) == (NOW + 5, "")
     assert rulings.reason(alert(), NOW + 6) is None

@@ -23,8 +23,8 @@ def test_the_worst_come_first_and_the_others_are_a_number() -> None:
 @pytest.mark.parametrize(
     ("kind", "beyond", "says"),
     [
-        ("digest", 0, "while it was quiet: 1 alert of 1 client"),
-        ("digest", 7, "while it was quiet: 8 alerts of at least 1 client"),
+        ("digest", 0, "held back until now: 1 alert of 1 client"),
+        ("digest", 7, "held back until now: 8 alerts of at least 1 client"),
         ("rest", 0, "1 more alert of 1 client"),
         ("rest", 1, "2 more alerts of at least 1 client"),
     ],

@@ -77,7 +77,7 @@ def test_a_kill_in_quiet_hours_costs_nobody_the_digest(
     hook.received.clear()
     sensor.start(CONFIG + PEOPLE)
     [(_, digest)] = until(lambda: hook.received, 10)
-    assert "while it was quiet: 1 alert of 1 client" in str(digest)
+    assert "held back until now: 1 alert of 1 client" in str(digest)
     transfer(lab.c1, address, up=5000)
     time.sleep(3)
     _, *later = hook.received

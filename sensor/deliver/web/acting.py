@@ -118,8 +118,8 @@ class Acting:
 
     def _alert(self, offer: Offer) -> Json | None:
         """As it stands now."""
-        found = (each for each in self._snapshots.alerts() if offer.alert and each.id == offer.alert)
-        alert = next(found, None)
+        found = (each for each in self._snapshots.alerts() if offer.alert and each.fingerprint == offer.alert)
+        alert = max(found, key=lambda each: (each.state == "firing", each.started_at), default=None)
         return None if alert is None else alert_object(alert, self._snapshots.sensor())
 
     def _ruling(self, offer: Offer, token: str, alert: Json | None, now: int) -> Ruling | None:

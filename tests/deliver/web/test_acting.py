@@ -115,7 +115,7 @@ async def test_acknowledged_while_it_fires(lab, world, examples):
     await lab.text(path, "POST")
     assert lab.keeper.rulings.reason(lab.shape, lab.now) == "acknowledged"
     world.all_alerts = []
-    lab.keeper.over(lab.shape["id"], lab.now)
+    lab.keeper.over(lab.shape["fingerprint"], lab.now)
     assert "Acknowledge: over" in await lab.text(path)
 
 
