@@ -157,4 +157,4 @@ PAUSE_EXAMPLES = """examples:
   sudo idlewire maintenance --for 2h --note "moving the router"
   sudo idlewire maintenance --over
 
-Meanwhile nothing is told, to people or programs; what still fires when it is over is told then, together."""
+Meanwhile people are told nothing, programs only of ends; what still fires when it is over is told then, together."""
