@@ -114,6 +114,11 @@ O17  tests/scenarios/silent/no-state-source.toml
      tests/scenarios/silent/missed-heartbeats.toml
      tests/scenarios/silent/flapping-source.toml
      tests/scenarios/silent/lost-report.toml
+W1   tests/deliver/web/test_pages.py::test_hostile_text_adds_no_element_and_no_attribute
+     tests/deliver/test_shapes.py::test_hostile_text_is_visible_ascii_json
+     tests/deliver/test_metrics.py::test_hostile_text_stays_inside_its_label
+     tests/deliver/test_log.py::test_hostile_text_stays_one_visible_line
+     tests/deliver/test_report.py::test_hostile_text
 W2   tests/deliver/web/test_pages.py::test_hostile_text_adds_no_element_and_no_attribute
      tests/deliver/web/test_acting.py::test_hostile_names_add_no_element
      tests/deliver/web/test_markup.py::test_values_stay_values
@@ -131,12 +136,18 @@ W7   tests/deliver/web/test_acting.py::test_looking_three_times_changes_nothing
      tests/deliver/test_links.py::test_each_bit_counts
      tests/deliver/test_links.py::test_the_key_is_made_once_and_nobody_else_reads_it
      tests/system/test_mutes.py::test_from_the_message_to_silence_and_back
+W8   tests/hostile/test_observed.py::test_no_name_is_resolved_and_nothing_is_connected_to
 W9   tests/hostile/test_web.py::test_bodies_that_bite
      tests/hostile/test_web.py::test_a_hundred_thousand_chunks
+W10  tests/deliver/web/test_server.py::test_many_idle_connections_leave_room_for_the_page
+     tests/deliver/web/test_server.py::test_silent_connections_are_closed
+     tests/deliver/web/test_server.py::test_one_neighbour_cannot_shut_out_the_others
 W12  tests/foreground/sources/test_push.py::TestAttacks
      tests/foreground/sources/test_push.py::TestRepeats
      tests/foreground/sources/test_push.py::TestWhose
      tests/test_app.py::test_a_flood_of_one_phone_is_refused_and_the_others_are_heard
+W13  tests/deliver/web/test_security.py::test_missing_pages_too
+     tests/deliver/web/test_server.py::test_nothing_is_imported_or_read_once_it_runs
 W15  tests/test_config.py::test_a_bad_file_gives_one_line
      tests/test_config.py::test_what_is_no_file
      tests/test_config.py::test_what_would_be_waited_for_is_no_file
@@ -244,7 +255,7 @@ from tests.hostile.cases import CASES
 ROOT = Path(__file__).resolve().parents[2]
 
 DECODERS, FLOODS, TIMES = (1, 2, *range(4, 23)), (1, 2, 3, 4, 7, 8, 11, 13), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-PAGES = (2, 3, 4, 5, 7, 9, 12, 15, 16, 17, 21, 22)
+PAGES = (1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 15, 16, 17, 21, 22)
 STORES, SINKS = (1, 3, 4, 5, 6, 8, 12, 14), (*range(1, 13), 14, 16, 17)
 LIVES = (1, 2, 3, 4, 5, 7)
 WANTED = (

@@ -218,6 +218,8 @@ class WebServer(HttpServer):
         self._metrics.render()
         await super().start()
         log.info("page on http://%s", self.place)
+        if not _is_loopback(self._host):
+            log.warning("web.listen: whoever reaches this address can read the page; it has no password")
 
     async def _scrape(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
@@ -301,6 +303,13 @@ def _near(transport: asyncio.BaseTransport) -> bytes | None:
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
     return None if address.is_loopback else address.packed[:8]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _why(error: OSError) -> str:

@@ -95,7 +95,20 @@ async def test_every_path(site, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v2/x", "/static/", "/static/../server.py", "/static/%2e%2e%2fserver.py", "//", "/%00"]
+    "path",
+    [
+        "/nothing",
+        "/api/v2/x",
+        "/static/",
+        "/static/../server.py",
+        "/static/%2e%2e%2fserver.py",
+        "//",
+        "/%00",
+        "/static/" + "%2e%2e%2f" * 80 + "etc/passwd",
+        "/static/..%5c..%5cserver.py",
+        "/static/style.css%00",
+        "/static/style.css.gz",
+    ],
 )
 async def test_missing_pages_too(site, path):
     response, body = await site.get(path)

@@ -47,6 +47,15 @@ async def test_ipv6(world):
     await server.stop()
 
 
+@pytest.mark.parametrize(("listen", "open_to_all"), [("0.0.0.0:0", True), ("127.0.0.1:0", False)])
+async def test_who_can_read_the_page_is_said_where_it_is_not_this_machine_alone(world, caplog, listen, open_to_all):
+    server = server_for(world, listen)
+    with caplog.at_level("WARNING"):
+        await server.start()
+    await server.stop()
+    assert ("has no password" in caplog.text) == open_to_all
+
+
 async def test_port_in_use_is_one_line(world, site):
     taken = f"127.0.0.1:{site.server.port}"
     with pytest.raises(ConfigError, match=rf"^web\.listen: cannot listen on {taken}: another program uses it$"):
