@@ -20,8 +20,7 @@ from urllib.parse import quote
 
 from sensor.base.domains import fold
 from sensor.base.times import SECOND
-from sensor.deliver.notice import Json, Link, Notice
-from sensor.deliver.rulings import client_of
+from sensor.deliver.notice import Json, Link, Notice, client_of
 from sensor.deliver.wanted import MUTED, acknowledgement
 from sensor.model.ruling import Key, Ruling
 

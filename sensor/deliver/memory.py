@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from sensor.deliver.notice import Json
 from sensor.model.told import Told
 
 MAX_TOLD = 5_000
@@ -24,7 +25,6 @@ SPARED = 200
 """Critical ones that stay although they are the oldest: a program that is told each minute of what runs would take one
 that it no longer hears of for over."""
 
-Json = dict[str, Any]
 Bucket = Literal["group", "digest", "rest", "unheard"]
 """What follows soon; what quiet hours hold back; what the cap holds back; what nobody wants to hear of."""
 BUCKETS: tuple[Bucket, ...] = get_args(Bucket)

@@ -61,6 +61,12 @@ class Notice:
             raise ValueError(f"no notice: {error!r}") from None
 
 
+def client_of(alert: Json) -> str:
+    """The id of the client that an ALERT is about."""
+    client = alert["client"]
+    return str(client["mac"] or next(iter(client["addresses"]), "other"))
+
+
 def single(alert: Json, at: int) -> Notice:
     """The notice of one state of one alert."""
     over = "" if alert["state"] == "firing" else "over: "

@@ -24,8 +24,8 @@ from sensor.base.hours import LOCAL, QuietHours, Zone, within
 from sensor.base.times import SECOND, rfc3339
 from sensor.base.units import Count, Duration
 from sensor.deliver.memory import MAX_HELD, Bucket, Known, Memory
-from sensor.deliver.notice import Json, Notice, single
-from sensor.deliver.together import client_of, together
+from sensor.deliver.notice import Json, Notice, client_of, single
+from sensor.deliver.together import together
 from sensor.model.told import Told
 
 FEW = 3

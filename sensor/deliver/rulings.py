@@ -4,10 +4,10 @@ import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from sensor.base.domains import fold
 from sensor.base.times import SECOND
+from sensor.deliver.notice import Json, client_of
 from sensor.model.ruling import Action, Ruling
 
 MAX_ACTIVE = 1_000
@@ -25,8 +25,6 @@ REASONS: dict[Action, str] = {
 }  # fmt: skip
 
 VERSION = 1
-
-Json = dict[str, Any]
 
 
 class Rulings:
@@ -140,12 +138,6 @@ class Rulings:
             else:
                 pair = (ruling.key.detector, ruling.key.client)
                 self._keyed.setdefault(pair, []).append((ruling, ruling.key.owner.casefold()))
-
-
-def client_of(alert: Json) -> str:
-    """The id of the client that an ALERT is about."""
-    client = alert["client"]
-    return client["mac"] or next(iter(client["addresses"]), "other")
 
 
 def matches(ruling: Ruling, alert: Json) -> bool:

@@ -3,17 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sensor.deliver.notice import Json, Notice
+from sensor.deliver.notice import Json, Notice, client_of
 from sensor.model.alert import SEVERITIES
 
 SHOWN = 10
 """Alerts that one message tells of in words; of the others it gives the number."""
-
-
-def client_of(alert: Json) -> str:
-    """Whom it is about."""
-    client = alert["client"]
-    return str(client["mac"] or next(iter(client["addresses"]), "other"))
 
 
 def together(

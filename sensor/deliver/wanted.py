@@ -12,7 +12,8 @@ from sensor.base.domains import normalize
 from sensor.base.text import printable
 from sensor.base.times import SECOND, rfc3339
 from sensor.base.units import Duration, span
-from sensor.deliver.rulings import DAY, LONGEST, Json
+from sensor.deliver.notice import Json
+from sensor.deliver.rulings import DAY, LONGEST
 from sensor.model.ruling import PARTS, Action, Key, Ruling
 
 MAX_VALUE, MAX_NOTE = 128, 200

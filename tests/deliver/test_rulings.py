@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sensor.deliver.rulings import DAY, MAX_ACTIVE, MAX_PAST, Rulings, client_of, matches
+from sensor.deliver.notice import client_of
+from sensor.deliver.rulings import DAY, MAX_ACTIVE, MAX_PAST, Rulings, matches
 from sensor.model.ruling import Key, Ruling
 
 SECOND = 1_000_000_000

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sensor.deliver.together import SHOWN, client_of, together
+from sensor.deliver.notice import client_of
+from sensor.deliver.together import SHOWN, together
 
 
 def alert(number: int, severity: str = "info", state: str = "firing") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from aiohttp import web
 from sensor.base.units import span
 from sensor.deliver.keeper import Keeper
 from sensor.deliver.links import Expired, Links, Offer, ruling_id, ruling_of
-from sensor.deliver.rulings import Json
+from sensor.deliver.notice import Json
 from sensor.deliver.shapes import alert_object
 from sensor.deliver.snapshots import Snapshots
 from sensor.deliver.wanted import MUTED, described
